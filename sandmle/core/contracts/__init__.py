@@ -1,0 +1,1 @@
+"""Protocols that plugins implement, one contract a file."""

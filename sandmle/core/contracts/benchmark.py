@@ -1,0 +1,18 @@
+"""A set of tasks to run agents on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Benchmark(Protocol):
+    """Lists its tasks; each is a task directory on this disk, made or found by the benchmark."""
+
+    def task_dirs(self) -> Sequence[Path]:
+        """The task directories, in a stable order.
+
+        Raises:
+            TaskError: the set cannot be found or is not usable; the message says what to do.
+        """
+        ...

@@ -1,0 +1,23 @@
+"""Submission bytes in, typed verdict out, outside every sandbox."""
+
+from pathlib import Path
+from typing import Protocol
+
+from sandmle.core.types.score import Grade
+
+
+class Grader(Protocol):
+    """Grades submissions to task directories in a process of its own."""
+
+    async def grade(self, task_dir: Path, submission: bytes) -> Grade:
+        """Grade the bytes of a submission file. An unusable submission is an invalid `Grade`.
+
+        Raises:
+            TaskError: the task directory is not usable.
+            GraderError: the grading process failed for a reason that is not the submission.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the grading process. Idempotent."""
+        ...

@@ -1,0 +1,89 @@
+"""What can be configured, with the defaults. How the values are found and merged is `config.py`."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sandmle.core.types.reward import PRESETS
+from sandmle.core.types.trajectory import FeedbackMode
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SynthesisSettings(_Section):
+    """`[synthesis]`: how tasks are made."""
+
+    model: str = "offline/roles"
+    """Model string for every role that has none of its own."""
+    role_models: dict[str, str] = Field(default_factory=dict)
+    """Role name to its own model string."""
+    seeds: tuple[str, ...] = ("builtin",)
+    """Names of seed sources."""
+    roles: tuple[str, ...] = (
+        "data-strategist",
+        "ml-developer",
+        "mlops-engineer",
+        "technical-writer",
+    )
+    """Roles in the order they play."""
+    sandbox: str = "process"
+    tries: Annotated[int, Field(ge=1)] = 3
+    """Answers a role may give, the first included."""
+    workers: Annotated[int, Field(ge=1)] = 2
+    """Drafts under way at once. The corpus does not depend on it."""
+    max_drafts_per_task: Annotated[int, Field(ge=1)] = 8
+    """Give up when this many drafts were made for every task asked for."""
+    script_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    """Deadline of one generator script or one reference solution; far above what they need, since running
+    out of it would make the corpus depend on load."""
+    max_tokens: Annotated[int, Field(ge=1)] = 16_000
+
+
+class RunSettings(_Section):
+    """`[run]`: how agents are run on tasks."""
+
+    benchmark: str = "corpus"
+    scaffold: str = "react"
+    model: str = "offline/agent"
+    sandbox: str = "process"
+    group_size: Annotated[int, Field(ge=1)] = 4
+    """Episodes per task (k)."""
+    concurrency: Annotated[int, Field(ge=1)] = 4
+    """Episodes under way at once."""
+    reward: str = "release"
+    """Name of a reward preset."""
+    feedback: FeedbackMode = FeedbackMode.PUBLIC_BOARD
+    rng_seed: int = 0
+    temperature: Annotated[float, Field(ge=0)] = 1.0
+    max_tokens: Annotated[int, Field(ge=1)] = 4096
+    """Tokens of one reply."""
+    llm_timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    max_turns: Annotated[int, Field(ge=1)] = 15
+    cell_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    episode_timeout_s: Annotated[float, Field(gt=0)] = 900.0
+    max_scored_submissions: Annotated[int, Field(ge=1)] = 10
+    infrastructure_retries: Annotated[int, Field(ge=0)] = 2
+    trackers: tuple[str, ...] = ("progress",)
+
+
+class RewardSettings(_Section):
+    """`[reward]`: presets by name, each a table of milestone weights."""
+
+    presets: dict[str, dict[str, float]] = Field(
+        default_factory=lambda: {name: dict(weights) for name, weights in PRESETS.items()}
+    )
+
+
+class Settings(_Section):
+    """Everything, resolved. `plugin` holds each plugin's own section: `[plugin.sandbox.process]` and so on."""
+
+    synthesis: SynthesisSettings = Field(default_factory=SynthesisSettings)
+    run: RunSettings = Field(default_factory=RunSettings)
+    reward: RewardSettings = Field(default_factory=RewardSettings)
+    plugin: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+
+    def options(self, kind: str, name: str) -> dict[str, Any]:
+        """The raw section of one plugin, to be validated by that plugin's own type."""
+        return self.plugin.get(kind, {}).get(name, {})

@@ -1,0 +1,1 @@
+"""The extension surface: hook specifications, registered specs, and the plugin manager."""

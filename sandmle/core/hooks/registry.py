@@ -1,0 +1,132 @@
+"""What plugins register (`Spec`), and where it is looked up by kind and name (`Registry`)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sandmle.core.errors import ConfigError, PluginError, nearest
+
+T = TypeVar("T")
+
+
+class Kind(StrEnum):
+    """The families a plugin can extend. The value is the word users type in config and messages."""
+
+    LLM = "llm"
+    SANDBOX = "sandbox"
+    SEEDS = "seeds"
+    ROLE = "role"
+    BENCHMARK = "benchmark"
+    SCAFFOLD = "scaffold"
+    MILESTONE = "milestone"
+    TRAINER = "trainer"
+    TRACKER = "tracker"
+
+
+class NoConfig(BaseModel):
+    """The config type of something that has no options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec(Generic[T]):
+    """One registered thing: cheap to make, cheap to list. Heavy imports belong inside `make`."""
+
+    name: str
+    """What users type. Lower case, digits, hyphens and underscores."""
+    summary: str
+    """One line for listings."""
+    make: Callable[[Any], T]
+    """Builds the thing from its validated config; imports late."""
+    config: type[BaseModel] = NoConfig
+    """The pydantic type (frozen, extra="forbid") of its section in the configuration."""
+    extra: str | None = None
+    """The pip extra of `sandmle` to name when an import inside `make` fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A spec together with who registered it."""
+
+    kind: Kind
+    spec: Spec[Any]
+    source: str
+    """`sandmle` for built-ins, else the distribution that ships the plugin."""
+
+
+class Registry:
+    """Everything registered, by kind and name. Filled once by the manager, then only read."""
+
+    def __init__(self, entries: Mapping[tuple[Kind, str], Registered]) -> None:
+        self._entries = dict(entries)
+
+    def __iter__(self) -> Iterator[Registered]:
+        return iter(sorted(self._entries.values(), key=lambda one: (one.kind, one.spec.name)))
+
+    def names(self, kind: Kind) -> list[str]:
+        """The registered names of one kind, sorted."""
+        return sorted(name for this, name in self._entries if this is kind)
+
+    def spec(self, kind: Kind, name: str) -> Spec[Any]:
+        """Look one up.
+
+        Raises:
+            ConfigError: nothing of that kind has this name; the message names the nearest.
+        """
+        entry = self._entries.get((kind, name))
+        if entry is None:
+            raise ConfigError(f"no {kind} named {name!r}; {nearest(name, self.names(kind))}")
+        return entry.spec
+
+    def make(self, kind: Kind, name: str, options: Mapping[str, Any] | None = None) -> Any:
+        """Validate `options` against the spec's config type and build the thing.
+
+        Raises:
+            ConfigError: unknown name, unknown key or bad value.
+            PluginError: a package that `make` needs is not installed, or `make` itself failed.
+        """
+        spec = self.spec(kind, name)
+        config = self.validate(kind, name, options or {})
+        try:
+            return spec.make(config)
+        except ImportError as problem:
+            fix = f"pip install 'sandmle[{spec.extra}]'" if spec.extra else "install what it needs"
+            raise PluginError(f"{kind} {name!r} needs a package that is missing ({problem}); {fix}") from problem
+
+    def validate(self, kind: Kind, name: str, options: Mapping[str, Any]) -> BaseModel:
+        """Validate one plugin's section by that plugin's own type.
+
+        Raises:
+            ConfigError: naming the key, what is wrong with it and the nearest known key.
+        """
+        spec = self.spec(kind, name)
+        try:
+            return spec.config.model_validate(dict(options))
+        except ValidationError as problem:
+            raise ConfigError(explain(problem, f"plugin.{kind}.{name}", spec.config)) from problem
+
+
+def explain(problem: ValidationError, where: str, model: type[BaseModel]) -> str:
+    """Pydantic's complaint as lines a person can act on: the key's full path, what, and the nearest known key."""
+    lines = []
+    for error in problem.errors(include_url=False):
+        path = ".".join([where, *map(str, error["loc"])]).strip(".")
+        if error["type"] == "extra_forbidden":
+            known = _fields_at(model, error["loc"][:-1])
+            lines.append(f"unknown configuration key {path!r}; {nearest(str(error['loc'][-1]), known)}")
+        else:
+            lines.append(f"{path}: {error['msg']} (got {error['input']!r})")
+    return "\n".join(lines)
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return list(model.model_fields)

@@ -1,0 +1,49 @@
+"""What is said to a language model and what it answers."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One chat message."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyOptions:
+    """How a reply is to be sampled."""
+
+    temperature: float = 1.0
+    max_tokens: int = 4096
+    stop: tuple[str, ...] = ()
+    sample_index: int = 0
+    """Which of several samples of the same prompt this is; sent as the sampling seed where there is one."""
+    json_schema: dict[str, object] | None = field(default=None, hash=False)
+    """Ask for one JSON object of this schema, where the model can be asked."""
+    timeout_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens and money of one reply; a provider that reports nothing gives zeros."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReply:
+    """A model's answer. Ids and log-probs are there only where the model gives them exactly."""
+
+    text: str
+    finish_reason: str = "stop"
+    """`stop`, or `length` when cut by the token limit."""
+    usage: Usage = field(default_factory=Usage)
+    prompt_ids: tuple[int, ...] | None = None
+    sampled_ids: tuple[int, ...] | None = None
+    log_probs: tuple[float, ...] | None = None
+    """One per sampled id, natural logarithm, under the sampling policy."""

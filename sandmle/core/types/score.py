@@ -1,0 +1,71 @@
+"""Scores, medals and boards as values. The rules that compute them stand in `engine/boards.py`."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Which way a metric is better."""
+
+    MAXIMIZE = "max"
+    MINIMIZE = "min"
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether `a` is strictly better than `b` (False when either is NaN)."""
+        return a > b if self is Direction.MAXIMIZE else a < b
+
+
+class Prediction(StrEnum):
+    """What a submission's target columns hold."""
+
+    VALUE = "value"
+    """A real number."""
+    LABEL = "label"
+    """One of the classes, as written in the training file."""
+    PROBABILITY = "probability"
+    """P(positive class) in one column, or one column per class named after it."""
+
+
+class Medal(StrEnum):
+    GOLD = "gold"
+    SILVER = "silver"
+    BRONZE = "bronze"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A named metric: its direction and what it scores. The catalogue is in `types/metrics.py`."""
+
+    name: str
+    direction: Direction
+    prediction: Prediction
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """Scores at which a medal is earned (inclusive), and the board's median."""
+
+    gold: float
+    silver: float
+    bronze: float
+    median: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """The typed verdict on one submission. `problem` is None exactly when it is valid."""
+
+    valid: bool
+    score: float | None
+    """Raw metric on the private-board rows; None when invalid."""
+    public_score: float | None
+    """Raw metric on the public-board rows; None when invalid."""
+    medal: Medal
+    above_median: bool
+    """Strictly better than the board's median, as in MLE-bench."""
+    human_rank: float | None
+    """MLE-Dojo's position score on the private board, in [0, 1]; None when invalid."""
+    problem: str | None
+    """Why it is invalid, in words the agent can act on."""
