@@ -1,27 +1,61 @@
 """Plugins and settings together: what every command and every engine call is handed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from sandmle.core.contracts.llm import ChatModel, LlmProvider
+from sandmle.core.engine.config import Resolved, resolve
 from sandmle.core.engine.settings import Settings
-from sandmle.core.hooks.manager import Plugins
+from sandmle.core.hooks.manager import Plugins, load_plugins
 from sandmle.core.hooks.registry import Kind, Registry
 
 FALLBACK_PROVIDER = "litellm"
 """Opens every model string whose first part is not itself a registered provider."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Toolkit:
-    """The assembled toolkit. `cli.py` makes one; a library user makes one with `open_toolkit`."""
+    """The assembled toolkit. `cli.py` makes one; a library user makes one with `open_toolkit`.
 
-    plugins: Plugins
-    settings: Settings
+    Settings are resolved when first asked for, so that help works beside a broken configuration.
+    """
+
+    def __init__(
+        self,
+        *,
+        plugins: Plugins,
+        settings: Settings | None = None,
+        file: Path | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.plugins = plugins
+        self._given = settings
+        self._file = file
+        self._overrides = dict(overrides or {})
+
+    @cached_property
+    def resolved(self) -> Resolved:
+        """The settings with the origin of every value that is not a default.
+
+        Raises:
+            ConfigError: a layer has an unknown key or a bad value.
+        """
+        if self._given is not None:
+            return Resolved(settings=self._given, origin={})
+        return resolve(self.registry, file=self._file, overrides=self._overrides)
+
+    @property
+    def settings(self) -> Settings:
+        return self.resolved.settings
 
     @property
     def registry(self) -> Registry:
         return self.plugins.registry
+
+    def override(self, overrides: Mapping[str, Any]) -> "Toolkit":
+        """The same toolkit with dotted keys set over everything else; None values are ignored."""
+        return Toolkit(plugins=self.plugins, file=self._file, overrides={**self._overrides, **overrides})
 
     def make(self, kind: Kind, name: str) -> Any:
         """Build one registered thing from its configured section.
@@ -42,3 +76,19 @@ class Toolkit:
         name = prefix if prefix in self.registry.names(Kind.LLM) else FALLBACK_PROVIDER
         provider: LlmProvider = self.make(Kind.LLM, name)
         return provider.open_model(model)
+
+
+def open_toolkit(
+    *, file: Path | None = None, overrides: Mapping[str, Any] | None = None, strict_plugins: bool = False
+) -> Toolkit:
+    """Load every plugin and stand ready to resolve the configuration.
+
+    Args:
+        file: a TOML file; None takes `sandmle.toml` of the working directory if it is there.
+        overrides: dotted key to value, over file and environment.
+        strict_plugins: raise on a broken third-party plugin instead of leaving it out.
+
+    Raises:
+        PluginError: with `strict_plugins`, any plugin that cannot be loaded.
+    """
+    return Toolkit(plugins=load_plugins(strict=strict_plugins), file=file, overrides=overrides)

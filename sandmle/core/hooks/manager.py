@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -15,6 +15,9 @@ from sandmle.core.errors import PluginError, nearest
 from sandmle.core.hooks import hookspecs
 from sandmle.core.hooks.events import Event
 from sandmle.core.hooks.registry import Kind, Registered, Registry, Spec
+
+if TYPE_CHECKING:
+    import typer
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +79,20 @@ class Plugins:
             except Exception:
                 log.exception("plugin %r failed observing %s", impl.plugin_name, type(event).__name__)
 
+    def add_commands(self, app: "typer.Typer") -> tuple[BrokenPlugin, ...]:
+        """Let every plugin add its commands; a stranger's failure is returned, a built-in's raised."""
+        failed = []
+        for impl in self.manager.hook.sandmle_register_commands.get_hookimpls():
+            try:
+                impl.function(app)
+            # A broad except on purpose: a stranger's commands may fail in any way, and the program still starts.
+            except (Exception, SystemExit) as problem:
+                if impl.plugin_name in DEFAULT_PLUGINS:
+                    raise
+                words = f"plugin {impl.plugin_name!r} cannot add its commands: {type(problem).__name__}: {problem}"
+                failed.append(BrokenPlugin(name=impl.plugin_name, source=impl.plugin_name, problem=words))
+        return tuple(failed)
+
 
 def load_plugins(*, strict: bool = False, builtins: Sequence[str] = DEFAULT_PLUGINS) -> Plugins:
     """Load built-ins, then every installed plugin that `SANDMLE_PLUGINS` allows.
@@ -118,7 +135,7 @@ def _add_guarded(
     try:
         plugin = point.load()
     # A broad except on purpose: importing a stranger's module can raise anything, and it is that plugin's failure.
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise PluginError(f"plugin {point.name!r} cannot be imported: {type(problem).__name__}: {problem}") from problem
     _add(manager, entries, point.name, plugin, source)
 
@@ -180,7 +197,7 @@ def _specs_of(function: Any, name: str, hook: str) -> list[Spec[Any]]:
     try:
         specs = list(function())
     # A broad except on purpose: whatever a plugin's own hook raises is that plugin's failure.
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise PluginError(f"plugin {name!r}, hook {hook!r} failed: {type(problem).__name__}: {problem}") from problem
     for spec in specs:
         if not isinstance(spec, Spec):

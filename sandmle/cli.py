@@ -1,0 +1,294 @@
+"""The program: parse the words, make one engine call, print.
+
+Commands of a plugin family stand beside that family and come in by `sandmle_register_commands`.
+Exit codes: 0 done; 1 problems were found in what was checked; 2 wrong usage, configuration or input;
+3 stopped short of what was asked for (the message says why, and the same command goes on);
+4 the machinery failed; 5 a plugin failed; 130 interrupted.
+"""
+
+import json
+import os
+import sys
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sandmle.core.engine.toolkit import Toolkit, open_toolkit
+from sandmle.core.errors import ConfigError, InfrastructureError, PluginError, SandmleError
+from sandmle.core.types.score import Direction
+
+EXIT_CODES = ((InfrastructureError, 4), (PluginError, 5), (SandmleError, 2))
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; progress goes to stderr.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one configuration key; may be repeated.")
+]
+
+board_app = typer.Typer(no_args_is_help=True, help="Apply the medal rule and HumanRank to a leaderboard.")
+plugins_app = typer.Typer(no_args_is_help=True, help="See what is registered, and by whom.")
+config_app = typer.Typer(no_args_is_help=True, help="See the resolved configuration.")
+
+
+def build_app(toolkit: Toolkit) -> typer.Typer:
+    """The program with every plugin's commands."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Make, run, reward and learn from micro-scale machine-learning-engineering tasks.",
+    )
+
+    broken_plugins = list(toolkit.plugins.broken)
+
+    @app.callback(invoke_without_command=True)
+    def program(
+        context: typer.Context,
+        config: Annotated[
+            Path | None, typer.Option(help="TOML file; default: sandmle.toml here, if there is one.")
+        ] = None,
+        strict_plugins: Annotated[
+            bool, typer.Option("--strict-plugins", help="Stop at a broken plugin instead of leaving it out.")
+        ] = False,
+        version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    ) -> None:
+        if version:
+            from importlib.metadata import version as installed
+
+            typer.echo(installed("sandmle"))
+            raise typer.Exit
+        context.obj = Toolkit(plugins=toolkit.plugins, file=config or _config_variable())
+        for broken in broken_plugins:
+            typer.echo(f"warning: {broken.problem} (from {broken.source}); left out", err=True)
+
+    app.command()(demo)
+    app.command()(doctor)
+    app.command()(run)
+    app.command()(grade)
+    app.add_typer(board_app, name="board")
+    app.add_typer(plugins_app, name="plugins")
+    app.add_typer(config_app, name="config")
+    broken_plugins.extend(toolkit.plugins.add_commands(app))
+    app.registered_groups.sort(key=lambda group: str(group.name))
+    return app
+
+
+def demo(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory for everything the demo makes.")] = Path(
+        "demo-out"
+    ),
+    tasks: Annotated[int, typer.Option("-n", help="Tasks to make.", min=1)] = 24,
+    group_size: Annotated[int, typer.Option("-k", help="Episodes per task and agent.", min=1)] = 2,
+    rng_seed: Annotated[int, typer.Option("--rng-seed")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Make tasks, run three offline agents on them, and write the report: no key, no network, no GPU."""
+    corpus, report = str(out / "tasks"), str(out / "report.html")
+    agents = ("offline/agent-weak", "offline/agent", "offline/agent-strong")
+    runs = {agent: str(out / "runs" / agent.removeprefix("offline/")) for agent in agents}
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        _play(context, "synth", "-n", str(tasks), "--rng-seed", str(rng_seed), "-o", corpus)
+        for agent, run_dir in runs.items():
+            _play(context, "run", "--tasks", corpus, "--model", agent, "-k", str(group_size), "-o", run_dir)
+        _play(context, "report", "--tasks", corpus, *(f"--run={run_dir}" for run_dir in runs.values()), "-o", report)
+        typer.echo(f"\nOpen {report} in a browser.")
+    if as_json:
+        _print_json({"tasks": corpus, "runs": runs, "report": report})
+
+
+def _play(context: typer.Context, *words: str) -> None:
+    """Run one of our own commands in this process, as if typed."""
+    import shlex
+
+    import click
+
+    typer.echo(f"\n$ sandmle {shlex.join(words)}")
+    root = context.find_root()
+    command = root.command
+    if not isinstance(command, click.Group):
+        raise TypeError(f"the program is a {type(command).__name__}, not a command group")
+    name, sub, rest = command.resolve_command(root, list(words))
+    if sub is None or name is None:
+        raise ConfigError(f"no command {words[0]!r}: the plugin that brings it is not loaded")
+    with sub.make_context(name, rest, parent=root) as inner:
+        sub.invoke(inner)
+
+
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Check that this machine can do the job: Python, extras, plugins, and each sandbox by live attacks."""
+    import asyncio
+
+    from sandmle.core.engine.doctor import examine
+
+    findings = asyncio.run(examine(context.obj))
+    if as_json:
+        _print_json({"checks": [finding.as_json() for finding in findings]})
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.verdict:>7}  {finding.name}: {finding.detail}")
+            if finding.remedy:
+                typer.echo(f"         {finding.remedy}")
+    if any(finding.verdict == "failed" for finding in findings):
+        raise typer.Exit(1)
+
+
+def run(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Run directory; the same command resumes it.")],
+    tasks: Annotated[Path | None, typer.Option("--tasks", help="Directory of task directories.")] = None,
+    scaffold: Annotated[str | None, typer.Option(help="Scaffold name.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model string, such as offline/agent or openai/gpt-5.")] = None,
+    group_size: Annotated[int | None, typer.Option("-k", "--group-size", help="Episodes per task.")] = None,
+    sandbox: Annotated[str | None, typer.Option(help="Sandbox backend.")] = None,
+    feedback: Annotated[str | None, typer.Option(help="validate_only, public_board or full.")] = None,
+    reward: Annotated[str | None, typer.Option(help="Reward preset.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Episodes under way at once.")] = None,
+    rng_seed: Annotated[int | None, typer.Option("--rng-seed")] = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Run an agent on tasks, k episodes each, and reward every episode."""
+    from sandmle.core.engine.config import parse_assignments
+    from sandmle.core.engine.interrupts import run_until_interrupted
+    from sandmle.core.engine.runs import run_tasks
+
+    words = {
+        "run.scaffold": scaffold,
+        "run.model": model,
+        "run.group_size": group_size,
+        "run.sandbox": sandbox,
+        "run.feedback": feedback,
+        "run.reward": reward,
+        "run.concurrency": concurrency,
+        "run.rng_seed": rng_seed,
+        "plugin.benchmark.corpus.path": str(tasks) if tasks else None,
+    }
+    toolkit: Toolkit = context.obj.override({**parse_assignments(assignments or []), **words})
+    summary = run_until_interrupted(lambda drain: run_tasks(toolkit, out, drain))
+    _print_json(summary.as_json()) if as_json else typer.echo(summary.as_text())
+    if not summary.complete:
+        raise typer.Exit(3)
+
+
+def grade(
+    context: typer.Context,
+    task: Annotated[Path, typer.Argument(help="Task directory.")],
+    submission: Annotated[Path, typer.Argument(help="The submission file.")],
+    as_json: Json = False,
+) -> None:
+    """Grade one submission: validity, score, medal, HumanRank."""
+    import asyncio
+
+    from sandmle.core.engine.grading import grade_file
+
+    verdict = asyncio.run(grade_file(task, submission))
+    shown = {
+        "valid": verdict.valid,
+        "score": verdict.score,
+        "medal": verdict.medal.value,
+        "above_median": verdict.above_median,
+        "human_rank": verdict.human_rank,
+        "problem": verdict.problem,
+    }
+    _print_json(shown) if as_json else typer.echo("\n".join(f"{key}: {value}" for key, value in shown.items()))
+
+
+@board_app.command("medals")
+def board_medals(
+    board: Annotated[Path, typer.Argument(help="Leaderboard CSV, best first, with a score column.")],
+    scores_file: Annotated[Path, typer.Option("--scores-file", help="JSON list of scores.")],
+    as_json: Json = False,
+) -> None:
+    """Medals by MLE-bench's rule: thresholds by number of teams, scores taken as given."""
+    from sandmle.core.engine.board_files import medal_report
+
+    _show(medal_report(board, scores_file), as_json)
+
+
+@board_app.command("humanrank")
+def board_humanrank(
+    direction: Annotated[Direction, typer.Option(help="Which way the scores are better.")],
+    scores_file: Annotated[Path, typer.Option("--scores-file", help="JSON list of scores.")],
+    private: Annotated[Path | None, typer.Option(help="Private leaderboard CSV.")] = None,
+    public: Annotated[Path | None, typer.Option(help="Public leaderboard CSV.")] = None,
+    as_json: Json = False,
+) -> None:
+    """HumanRank by MLE-Dojo's position score, on each board given and on average."""
+    from sandmle.core.engine.board_files import human_rank_report
+
+    _show(human_rank_report(private, public, direction, scores_file), as_json)
+
+
+@plugins_app.command("list")
+def plugins_list(context: typer.Context, as_json: Json = False) -> None:
+    """Everything registered: kind, name, source, summary; broken plugins with what is wrong."""
+    toolkit: Toolkit = context.obj
+    rows = [
+        {"kind": one.kind.value, "name": one.spec.name, "source": one.source, "summary": one.spec.summary}
+        for one in toolkit.registry
+    ]
+    broken = [{"name": one.name, "source": one.source, "problem": one.problem} for one in toolkit.plugins.broken]
+    if as_json:
+        _print_json({"plugins": rows, "broken": broken})
+        return
+    for row in rows:
+        typer.echo(f"{row['kind']:<10} {row['name']:<20} {row['source']:<12} {row['summary']}")
+
+
+@config_app.command("show")
+def config_show(
+    context: typer.Context,
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Say where each value that is not a default comes from.")
+    ] = False,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """The resolved configuration: default < file < environment SANDMLE_* < command line."""
+    import tomli_w
+
+    from sandmle.core.engine.config import parse_assignments
+
+    resolved = context.obj.override(parse_assignments(assignments or [])).resolved
+    settings = resolved.settings.model_dump(mode="json")
+    if as_json:
+        _print_json({"settings": settings, "origin": dict(resolved.origin)})
+        return
+    typer.echo(tomli_w.dumps(settings))
+    if origin:
+        typer.echo("\n".join(f"# {key}: {where}" for key, where in sorted(resolved.origin.items())))
+
+
+def main() -> None:
+    """Entry point of the `sandmle` program."""
+    try:
+        strict = "--strict-plugins" in sys.argv[1:] or bool(os.environ.get("SANDMLE_STRICT_PLUGINS"))
+        build_app(open_toolkit(strict_plugins=strict))(prog_name="sandmle")
+    except SandmleError as problem:
+        typer.echo(f"error: {problem}", err=True)
+        sys.exit(next(code for kind, code in EXIT_CODES if isinstance(problem, kind)))
+
+
+def _config_variable() -> Path | None:
+    named = os.environ.get("SANDMLE_CONFIG")
+    return Path(named) if named else None
+
+
+def _show(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(report)
+        return
+    for key, value in report.items():
+        for line in value if isinstance(value, list) else [value]:
+            typer.echo(f"{key}: {line}")
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+if __name__ == "__main__":
+    main()

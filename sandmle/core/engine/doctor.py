@@ -1,0 +1,95 @@
+"""Looks at this machine and says what works, what does not, and what to do about it."""
+
+import sys
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from sandmle.core.contracts.sandbox import Sandbox
+from sandmle.core.engine.toolkit import Toolkit
+from sandmle.core.errors import SandmleError
+from sandmle.core.hooks.registry import Kind
+from sandmle.core.types.sandbox import CellStatus, SandboxLimits
+
+EXTRAS = {"jupyter": ("jupyter_client", "ipykernel"), "docker": ("docker",), "train": ("torch", "transformers", "peft")}
+"""Pip extra to the modules it brings."""
+CANARY_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing looked at."""
+
+    name: str
+    verdict: Literal["ok", "absent", "failed"]
+    """`absent` is an optional part that is not installed: no failure."""
+    detail: str
+    remedy: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def examine(toolkit: Toolkit) -> list[Finding]:
+    """Look at Python, the extras, the plugins, the configuration, and run a cell in every sandbox backend."""
+    findings = [_python(), *_extras(), *_plugins(toolkit)]
+    try:
+        _ = toolkit.settings
+    except SandmleError as problem:
+        return [*findings, Finding(name="configuration", verdict="failed", detail=str(problem))]
+    findings.append(Finding(name="configuration", verdict="ok", detail="valid"))
+    return [*findings, *[await _sandbox(toolkit, name) for name in toolkit.registry.names(Kind.SANDBOX)]]
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding(name="python", verdict="ok", detail=f"{version} on {sys.platform}")
+
+
+def _extras() -> list[Finding]:
+    findings = []
+    for extra, modules in EXTRAS.items():
+        missing = [module for module in modules if find_spec(module) is None]
+        findings.append(
+            Finding(
+                name=f"extra {extra}",
+                verdict="absent" if missing else "ok",
+                detail=f"not installed: {', '.join(missing)}" if missing else "installed",
+                remedy=f"pip install 'sandmle[{extra}]'" if missing else "",
+            )
+        )
+    return findings
+
+
+def _plugins(toolkit: Toolkit) -> list[Finding]:
+    broken = [
+        Finding(
+            name=f"plugin {one.name}",
+            verdict="failed",
+            detail=one.problem,
+            remedy=f"mend or uninstall {one.source}",
+        )
+        for one in toolkit.plugins.broken
+    ]
+    return broken or [Finding(name="plugins", verdict="ok", detail=f"{len(list(toolkit.registry))} things registered")]
+
+
+async def _sandbox(toolkit: Toolkit, name: str) -> Finding:
+    sandbox: Sandbox | None = None
+    try:
+        sandbox = toolkit.make(Kind.SANDBOX, name)
+        await sandbox.start()
+        async with sandbox.session(public_dir=None, limits=SandboxLimits()) as session:
+            result = await session.run("print(6 * 7)", CANARY_TIMEOUT_S)
+        if result.status is CellStatus.OK and result.stdout.strip() == "42":
+            return Finding(name=f"sandbox {name}", verdict="ok", detail=f"isolation {sandbox.level.value}, a cell ran")
+        return Finding(
+            name=f"sandbox {name}",
+            verdict="failed",
+            detail=f"a cell that prints 42 ended as {result.status.value}: {result.stderr.strip()[-200:]}",
+        )
+    except SandmleError as problem:
+        return Finding(name=f"sandbox {name}", verdict="failed", detail=str(problem))
+    finally:
+        if sandbox is not None:
+            await sandbox.close()
