@@ -1,6 +1,6 @@
 """Plugins come in through one door, and a broken one stays outside."""
 
-import importlib.metadata
+import importlib
 import sys
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delenv(PLUGINS_VARIABLE, raising=False)
-    importlib.metadata.MetadataPathFinder.invalidate_caches()
+    importlib.invalidate_caches()
     yield put
     for path in tmp_path.glob("*.py"):
         sys.modules.pop(path.stem, None)
