@@ -1,0 +1,110 @@
+"""`answers.csv` to the key that submissions are held against."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sandmle.core.engine.csv_table import (
+    InvalidSubmissionError,
+    code_of,
+    is_whole,
+    number_in,
+    read_table,
+    same_width,
+)
+from sandmle.core.errors import TaskError
+from sandmle.core.types.score import Prediction
+from sandmle.core.types.task import SubmissionFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerKey:
+    """The true targets of a task in file order, encoded as the metrics want them."""
+
+    form: SubmissionFormat
+    ids: tuple[str, ...]
+    truth: tuple[float, ...]
+    """A class code (position in `form.classes`), or a value."""
+    private: tuple[bool, ...]
+    """Whether a row counts for the private board; else it counts for the public one."""
+    positions: Mapping[str, int]
+    """Id to row."""
+    classes: tuple[str, ...]
+    """Class names in the order of their codes."""
+    whole_ids: bool
+    """All ids are whole numbers, so that `3.0` means `3`."""
+
+
+def parse_answers(content: bytes, form: SubmissionFormat) -> AnswerKey:
+    """Read `answers.csv`: the id column, the target column(s), and `board` (public | private).
+
+    For multi-class probabilities the truth is one label column (any name) or one indicator column per class.
+
+    Raises:
+        TaskError: the file is not what it should be.
+    """
+    try:
+        header, rows = read_table(content, max_rows=None)
+        needed = [form.id_column, "board"]
+        missing = [name for name in needed if name not in header]
+        if missing:
+            raise TaskError(f"answers.csv has no column {missing[0]!r}")
+        columns = _truth_columns(header, form)
+        id_at, board_at = header.index(form.id_column), header.index("board")
+        ids: list[str] = []
+        truth: list[float] = []
+        private: list[bool] = []
+        for number, cells in rows:
+            same_width(number, cells, header)
+            ids.append(cells[id_at].strip())
+            truth.append(_truth([cells[at].strip() for at in columns], form, number))
+            private.append(_is_private(cells[board_at].strip(), number))
+    except InvalidSubmissionError as problem:
+        raise TaskError(f"answers.csv: {problem}") from problem
+    positions = {name: row for row, name in enumerate(ids)}
+    if len(positions) != len(ids) or not ids:
+        raise TaskError("answers.csv: ids must be unique, and there must be some")
+    if all(private) or not any(private):
+        raise TaskError("answers.csv: both boards, public and private, need rows")
+    return AnswerKey(
+        form=form,
+        ids=tuple(ids),
+        truth=tuple(truth),
+        private=tuple(private),
+        positions=positions,
+        classes=ordered_classes(form),
+        whole_ids=all(is_whole(name) for name in ids),
+    )
+
+
+def ordered_classes(form: SubmissionFormat) -> tuple[str, ...]:
+    """Classes in the order of their codes: labels that are all whole numbers by size, else as listed.
+
+    The format lists them as sorted text, where "10" comes before "2"; ordinal metrics need their size.
+    """
+    if form.prediction is Prediction.LABEL and all(is_whole(name) for name in form.classes):
+        return tuple(sorted(form.classes, key=int))
+    return form.classes
+
+
+def _truth_columns(header: Sequence[str], form: SubmissionFormat) -> list[int]:
+    if all(name in header for name in form.target_columns):
+        return [header.index(name) for name in form.target_columns]
+    others = [at for at, name in enumerate(header) if name not in (form.id_column, "board")]
+    if len(form.target_columns) > 1 and len(others) == 1:
+        return others
+    raise TaskError(f"answers.csv has no column {form.target_columns[0]!r}")
+
+
+def _truth(cells: Sequence[str], form: SubmissionFormat, number: int) -> float:
+    if form.prediction is Prediction.VALUE:
+        return number_in(cells[0], form.target_columns[0], number)
+    if len(cells) == 1:
+        return code_of(cells[0], ordered_classes(form), "the target", number)
+    indicators = [number_in(cell, name, number) for cell, name in zip(cells, form.target_columns, strict=True)]
+    return form.classes.index(form.target_columns[indicators.index(max(indicators))])
+
+
+def _is_private(cell: str, number: int) -> bool:
+    if cell not in ("public", "private"):
+        raise TaskError(f"answers.csv row {number}: board must be public or private, not {cell!r}")
+    return cell == "private"

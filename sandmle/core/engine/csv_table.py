@@ -1,0 +1,110 @@
+"""Untrusted CSV bytes to rows of text and cells to numbers, within limits. Standard library only."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+MAX_BYTES: Final = 32 * 2**20
+MAX_LINE_CHARACTERS: Final = 64 * 1024
+MAX_COLUMNS: Final = 2000
+SHOWN: Final = 60
+
+
+class InvalidSubmissionError(ValueError):
+    """The submission cannot be graded; the message is for whoever wrote it."""
+
+
+def too_large(n_bytes: int) -> str:
+    """The reason for which a file of this size is refused."""
+    return f"the file is too large: {n_bytes} bytes, at most {MAX_BYTES} are read"
+
+
+def read_table(content: bytes, max_rows: int | None) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Header and numbered data rows (the first is row 1), with every limit enforced."""
+    if len(content) > MAX_BYTES:
+        raise InvalidSubmissionError(too_large(len(content)))
+    if b"\0" in content:
+        raise InvalidSubmissionError("the file is not text: it holds NUL bytes")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise InvalidSubmissionError(f"the file is not UTF-8 text (byte {problem.start})") from problem
+    lines = _lines(text, max_rows)
+    header = [name.strip() for name in next((cells for _, cells in lines), [])]
+    if not header:
+        raise InvalidSubmissionError("the file is empty: it needs a header line and one row per test id")
+    if len(header) > MAX_COLUMNS:
+        raise InvalidSubmissionError(f"the file has {len(header)} columns, at most {MAX_COLUMNS} are read")
+    return header, lines
+
+
+def _lines(text: str, max_rows: int | None) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(_bounded_lines(text), strict=True)
+    number = -1
+    try:
+        for cells in reader:
+            if not cells or (len(cells) == 1 and not cells[0].strip()):
+                continue
+            number += 1
+            if max_rows is not None and number > max_rows:
+                raise InvalidSubmissionError(f"too many rows: more than {max_rows}")
+            yield number, cells
+    except csv.Error as problem:
+        raise InvalidSubmissionError(f"row {number + 1}: not comma-separated text ({problem})") from problem
+
+
+def _bounded_lines(text: str) -> Iterator[str]:
+    # A quoted cell may hold line breaks, so the limit also bounds what an unclosed quote can swallow per line;
+    # the csv module bounds a whole cell (128 KiB).
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise InvalidSubmissionError(
+                f"line {number} is too long: {len(line)} characters, at most {MAX_LINE_CHARACTERS} are read"
+            )
+        yield line
+
+
+def same_width(number: int, cells: Sequence[str], header: Sequence[str]) -> None:
+    """Refuse a row that has more or fewer cells than the header."""
+    if len(cells) != len(header):
+        raise InvalidSubmissionError(f"row {number}: {len(cells)} cells, the header has {len(header)}")
+
+
+def number_in(cell: str, column: str, number: int) -> float:
+    """The finite number a cell holds."""
+    if not cell:
+        raise InvalidSubmissionError(f"row {number}, column {column!r}: the cell is empty")
+    try:
+        # float() takes underscores, which no CSV reader takes for a number.
+        value = float("_" if "_" in cell else cell)
+    except ValueError:
+        raise InvalidSubmissionError(f"row {number}, column {column!r}: {cell[:SHOWN]!r} is not a number") from None
+    if not math.isfinite(value):
+        raise InvalidSubmissionError(f"row {number}, column {column!r}: {cell[:SHOWN]!r} is not a finite number")
+    return value
+
+
+def code_of(cell: str, classes: Sequence[str], column: str, number: int) -> float:
+    """The position of the label a cell holds."""
+    if cell in classes:
+        return float(classes.index(cell))
+    plain = without_zero_decimals(cell)
+    if plain in classes and is_whole(plain):
+        return float(classes.index(plain))
+    shown = ", ".join(repr(name) for name in classes[:5]) + (", ..." if len(classes) > 5 else "")
+    raise InvalidSubmissionError(
+        f"row {number}, column {column!r}: {cell[:SHOWN]!r} is not one of the {len(classes)} labels ({shown})"
+    )
+
+
+def is_whole(text: str) -> bool:
+    """Whether the text is a whole number and nothing else."""
+    return text.removeprefix("-").isdecimal() and text.isascii()
+
+
+def without_zero_decimals(text: str) -> str:
+    """`3` for `3.0`, anything else unchanged."""
+    whole, point, decimals = text.partition(".")
+    return whole if point and not decimals.strip("0") else text

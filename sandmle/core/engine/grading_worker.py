@@ -1,0 +1,234 @@
+"""The grading process: answers requests on its standard input until that closes.
+
+Started by `grading.LocalGrader` with a clean environment. Submissions are hostile: this process has limits on
+memory, files and CPU time per request, and nothing a library prints reaches the reply channel.
+"""
+
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+
+from sandmle.core.engine.answers import AnswerKey, parse_answers
+from sandmle.core.engine.board_files import read_board, second_column
+from sandmle.core.engine.boards import (
+    SCORE_DECIMALS,
+    PositionBoard,
+    above_median,
+    medal_of,
+)
+from sandmle.core.engine.csv_table import InvalidSubmissionError
+from sandmle.core.engine.grading_wire import PREFIX, decode_frame, encode_frame
+from sandmle.core.engine.metrics import Array, check_truth, score
+from sandmle.core.engine.resampling import draw_counts, resampled_scores, standard_error
+from sandmle.core.engine.submissions import parse_submission
+from sandmle.core.engine.tasks import read_spec
+from sandmle.core.errors import BoardError, GraderError, TaskError, boundary
+from sandmle.core.types.score import Medal, Prediction, Thresholds
+from sandmle.core.types.task import SubmissionFormat, TaskLayout, TaskSpec
+
+MEMORY_BYTES: Final = 4 * 2**30
+"""Address space; scientific libraries reserve about 1.5 GiB of it without using it."""
+CPU_S_PER_REQUEST: Final = 120
+SAME_PREDICTION: Final = 1e-6
+"""Two predictions agree when they differ by less: probabilities absolutely, values in standard deviations."""
+
+Json = dict[str, Any]
+
+
+class _Material:
+    """A task's answers, board and spec as last read; read again when a file has changed."""
+
+    def __init__(self) -> None:
+        self._stamp: object = None
+        self.spec: TaskSpec
+        self.key: AnswerKey
+        self.board: PositionBoard
+
+    def load(self, path: Path) -> None:
+        layout = TaskLayout(path)
+        files = (layout.spec, layout.answers, layout.leaderboard)
+        try:
+            stamp = tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+            if stamp == self._stamp:
+                return
+            self._stamp = None
+            self.spec = read_spec(path)
+            self.key = parse_answers(layout.answers.read_bytes(), self.spec.submission)
+            self.board = PositionBoard(second_column(read_board(layout.leaderboard)), self.spec.metric.direction)
+        except OSError as problem:
+            raise TaskError(f"task {path}: cannot read {problem.filename}: {problem.strerror}") from problem
+        except BoardError as problem:
+            raise TaskError(f"task {path}: {problem}") from problem
+        except TaskError as problem:
+            raise TaskError(f"task {path}: {problem}") from problem
+        self._stamp = stamp
+
+
+def grade(material: _Material, path: Path, submission: bytes) -> Json:
+    """The fields of a `Grade`. Scores are rounded as MLE-bench rounds them before ranking."""
+    material.load(path)
+    spec, key = material.spec, material.key
+    try:
+        private, public = _scores(key, spec.metric.name, predictions(submission, key, spec.metric.name))
+    except InvalidSubmissionError as problem:
+        return invalid(str(problem))
+    value = round(private, SCORE_DECIMALS)
+    thresholds = Thresholds(**spec.thresholds.model_dump())
+    return {
+        "valid": True,
+        "score": value,
+        "public_score": round(public, SCORE_DECIMALS),
+        "medal": medal_of(value, thresholds, spec.metric.direction),
+        "above_median": above_median(value, thresholds, spec.metric.direction),
+        "human_rank": material.board.place(value).position_score,
+        "problem": None,
+    }
+
+
+def invalid(problem: str) -> Json:
+    """The fields of an invalid `Grade`."""
+    return {
+        "valid": False,
+        "score": None,
+        "public_score": None,
+        "medal": Medal.NONE,
+        "above_median": False,
+        "human_rank": None,
+        "problem": problem,
+    }
+
+
+def predictions(submission: bytes, key: AnswerKey, metric: str) -> Array:
+    """Encoded predictions in the order of the answers: (rows,), or (rows, classes).
+
+    Raises:
+        InvalidSubmissionError: with the reason.
+    """
+    table = np.array(parse_submission(submission, key), dtype=float)
+    array: Array = table[:, 0] if table.shape[1] == 1 else table
+    if metric == "rmsle" and bool((array < 0).any()):
+        lowest = int(array.argmin())
+        raise InvalidSubmissionError(
+            f"id {key.ids[lowest]!r}: rmsle needs predictions of 0 or more, not {array[lowest]}"
+        )
+    return array
+
+
+def _scores(key: AnswerKey, metric: str, array: Array) -> tuple[float, float]:
+    """Private-board and public-board value of the metric.
+
+    Raises:
+        InvalidSubmissionError: the predictions overflow the metric.
+        TaskError: the truth leaves the metric undefined.
+    """
+    truth, private = np.array(key.truth), np.array(key.private)
+    both = []
+    for rows in (private, ~private):
+        value = score(metric, truth[rows], array[rows], len(key.classes))
+        if not np.isfinite(value):
+            raise InvalidSubmissionError(f"the predictions are so large that {metric} is not a finite number")
+        both.append(value)
+    return both[0], both[1]
+
+
+def judge_draft(request: Json, parts: list[bytes]) -> Json:
+    """Scores of submissions to answers that are no task yet; standard errors and agreement where asked."""
+    form = SubmissionFormat.model_validate(request["form"])
+    metric, key = request["metric"], parse_answers(parts[0], form)
+    check_truth(metric, np.array(key.truth)[np.array(key.private)])
+    scores: list[Json] = []
+    arrays: list[Array | None] = []
+    for submission in parts[1:]:
+        array: Array | None = None
+        try:
+            array = predictions(submission, key, metric)
+            private, public = _scores(key, metric, array)
+            scores.append({"private": private, "public": public, "problem": None})
+        except InvalidSubmissionError as problem:
+            array = None
+            scores.append({"private": None, "public": None, "problem": str(problem)})
+        arrays.append(array)
+    return {
+        "scores": scores,
+        "standard_errors": _standard_errors(request, key, arrays),
+        "agreement": _agreement(key, arrays) if request["agreement"] else [],
+    }
+
+
+def _standard_errors(request: Json, key: AnswerKey, arrays: list[Array | None]) -> list[float | None]:
+    if not request["pairs"]:
+        return []
+    private = np.array(key.private)
+    truth = np.array(key.truth)[private]
+    counts = draw_counts(len(truth), request["n_resamples"], request["rng_seed"])
+    resampled = {
+        index: resampled_scores(request["metric"], truth, array[private], len(key.classes), counts)
+        for index in {index for pair in request["pairs"] for index in pair}
+        if (array := arrays[index]) is not None
+    }
+    return [
+        standard_error(resampled[first], resampled[second]) if first in resampled and second in resampled else None
+        for first, second in request["pairs"]
+    ]
+
+
+def _agreement(key: AnswerKey, arrays: list[Array | None]) -> list[list[float | None]]:
+    private = np.array(key.private)
+    unit = float(np.std(np.array(key.truth)[private])) if key.form.prediction is Prediction.VALUE else 1.0
+    rows = [None if array is None else array[private].reshape(int(private.sum()), -1) for array in arrays]
+
+    def share(first: Array | None, second: Array | None) -> float | None:
+        if first is None or second is None:
+            return None
+        return float((np.abs(first - second).max(axis=1) <= SAME_PREDICTION * unit).mean())
+
+    return [[share(first, second) for second in rows] for first in rows]
+
+
+def handle(material: _Material, request: Json, parts: list[bytes]) -> Json:
+    """One reply. Whatever goes wrong is attributed: to the task, or to the grader itself."""
+    try:
+        with boundary(GraderError, f"grading process, {request['op']}"):
+            if request["op"] == "grade":
+                return {"grade": grade(material, Path(request["task_dir"]), parts[0])}
+            return judge_draft(request, parts)
+    except TaskError as problem:
+        return {"task_error": str(problem)}
+    except GraderError as problem:
+        if isinstance(problem.__cause__, MemoryError):
+            # As good as dead: the caller finds out whether the submission or the machine is at fault.
+            os._exit(1)
+        return {"grader_error": str(problem)}
+
+
+def serve(requests: BinaryIO, replies: BinaryIO) -> None:
+    """Answer frames until the requests end."""
+    material = _Material()
+    while prefix := requests.read(PREFIX.size):
+        header_length, body_length = PREFIX.unpack(prefix)
+        text, body = requests.read(header_length), requests.read(body_length)
+        _allow_cpu(CPU_S_PER_REQUEST)
+        header, parts = decode_frame(text, body)
+        replies.write(encode_frame(handle(material, header, parts)))
+        replies.flush()
+
+
+def _allow_cpu(seconds: int) -> None:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = usage.ru_utime + usage.ru_stime
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used) + 1 + seconds, resource.RLIM_INFINITY))
+
+
+def main() -> None:
+    """Run the process: take the reply channel for ourselves, set the limits, serve."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    serve(sys.stdin.buffer, replies)

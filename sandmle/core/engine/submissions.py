@@ -1,0 +1,99 @@
+"""Untrusted submission bytes to aligned predictions, or to one clear reason why not.
+
+Standard library only. What is accepted: UTF-8 (a byte-order mark is tolerated), comma-separated, any row order,
+further columns (ignored), blank lines (skipped), spaces around cells, and whole numbers written as `3.0` where
+ids or labels are whole numbers, since pandas writes them so. Multi-class probabilities need not sum to 1: each
+row is divided by its sum, as Kaggle's multi-class log loss does. Everything else is refused.
+"""
+
+import math
+from collections.abc import Sequence
+
+from sandmle.core.engine.answers import AnswerKey
+from sandmle.core.engine.csv_table import (
+    SHOWN,
+    InvalidSubmissionError,
+    code_of,
+    number_in,
+    read_table,
+    same_width,
+    without_zero_decimals,
+)
+from sandmle.core.errors import nearest
+from sandmle.core.types.score import Prediction
+
+Row = tuple[float, ...]
+
+
+def parse_submission(content: bytes, key: AnswerKey) -> tuple[Row, ...]:
+    """Predictions in the order of the answers: one number per target column (a label is its code).
+
+    Raises:
+        InvalidSubmissionError: with the reason.
+    """
+    # Twice the rows are read, so that a repeated or unknown id is named before the count is.
+    header, rows = read_table(content, max_rows=2 * len(key.ids))
+    columns = [_column(header, name) for name in (key.form.id_column, *key.form.target_columns)]
+    found: list[Row | None] = [None] * len(key.ids)
+    unknown: list[str] = []
+    for number, cells in rows:
+        same_width(number, cells, header)
+        name = cells[columns[0]].strip()
+        position = _position(name, key)
+        if position is None:
+            unknown.append(name)
+        elif found[position] is not None:
+            raise InvalidSubmissionError(f"row {number}: id {name[:SHOWN]!r} appears more than once")
+        else:
+            found[position] = _predictions([cells[at].strip() for at in columns[1:]], key, number)
+    _refuse_wrong_ids(found, unknown, key)
+    return tuple(row for row in found if row is not None)
+
+
+def _refuse_wrong_ids(found: Sequence[Row | None], unknown: Sequence[str], key: AnswerKey) -> None:
+    column = key.form.id_column
+    if unknown:
+        raise InvalidSubmissionError(
+            f"column {column!r}: {len(unknown)} of the ids are not in the test file, such as {unknown[0][:SHOWN]!r}"
+        )
+    absent = [key.ids[position] for position, row in enumerate(found) if row is None]
+    if absent:
+        raise InvalidSubmissionError(
+            f"column {column!r}: {len(absent)} of {len(key.ids)} ids are missing, such as {absent[0]!r}"
+        )
+
+
+def _column(header: Sequence[str], name: str) -> int:
+    if name not in header:
+        shown = [other[:SHOWN] for other in header[:20]]
+        raise InvalidSubmissionError(f"column {name!r} is missing; {nearest(name, shown)}")
+    if header.count(name) > 1:
+        raise InvalidSubmissionError(f"column {name!r} appears {header.count(name)} times in the header")
+    return header.index(name)
+
+
+def _position(name: str, key: AnswerKey) -> int | None:
+    position = key.positions.get(name)
+    if position is None and key.whole_ids:
+        return key.positions.get(without_zero_decimals(name))
+    return position
+
+
+def _predictions(cells: Sequence[str], key: AnswerKey, number: int) -> Row:
+    form = key.form
+    if form.prediction is Prediction.LABEL:
+        return (code_of(cells[0], key.classes, form.target_columns[0], number),)
+    values = tuple(number_in(cell, name, number) for cell, name in zip(cells, form.target_columns, strict=True))
+    if form.prediction is Prediction.VALUE:
+        return values
+    for value, name in zip(values, form.target_columns, strict=True):
+        if not 0.0 <= value <= 1.0:
+            raise InvalidSubmissionError(
+                f"row {number}, column {name!r}: a probability must be between 0 and 1, not {value!r}"
+            )
+    if len(values) == 1:
+        return values
+    total = math.fsum(values)
+    if total <= 0.0:
+        raise InvalidSubmissionError(f"row {number}: the probabilities are all 0, they must sum to 1")
+    return tuple(value / total for value in values)

@@ -1,0 +1,196 @@
+"""Task directories: read, list, write atomically, verify. The layout is `types/task.py`'s."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import tomli_w
+from pydantic import ValidationError
+
+from sandmle.core.errors import TaskError
+from sandmle.core.types.synthesis import TaskDraft, TaskProblem
+from sandmle.core.types.task import TaskLayout, TaskSpec
+
+FILE_TIME_S: Final = 1_577_836_800
+"""Modification time of every file of a task (2020-01-01 UTC): file times must tell nothing and never differ."""
+_REQUIRED: Final = (
+    "description.md",
+    "public/train.csv",
+    "public/test.csv",
+    "public/sample_submission.csv",
+    "private/answers.csv",
+    "private/leaderboard.csv",
+)
+_SORTED_TABLES: Final = ("prompt_sha256", "versions", "content_sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task directory that has been read: its files are there and `task.toml` is valid."""
+
+    spec: TaskSpec
+    layout: TaskLayout
+    description: str
+
+
+def read_spec(path: Path) -> TaskSpec:
+    """Read the `task.toml` of a task directory.
+
+    Raises:
+        TaskError: it is missing, not TOML, or not of this schema.
+    """
+    file = TaskLayout(path).spec
+    try:
+        return TaskSpec.model_validate(tomllib.loads(file.read_text("utf-8")))
+    except FileNotFoundError as problem:
+        raise TaskError(f"{path} is not a task directory: it has no task.toml") from problem
+    except OSError as problem:
+        raise TaskError(f"cannot read {file}: {problem.strerror}") from problem
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise TaskError(f"{file}: {place}: {first['msg']}") from problem
+    except ValueError as problem:
+        raise TaskError(f"{file} is not TOML: {problem}") from problem
+
+
+def read_task(path: Path) -> Task:
+    """Read a task directory. Hashes are not checked here: that is `verify_task`.
+
+    Raises:
+        TaskError: what is missing or wrong, and where.
+    """
+    if not path.is_dir():
+        raise TaskError(f"{path} is not a directory")
+    spec = read_spec(path)
+    missing = [name for name in _REQUIRED if not (path / name).is_file()]
+    if missing:
+        raise TaskError(f"task {path} is incomplete: it has no {', '.join(missing)}")
+    layout = TaskLayout(path)
+    try:
+        description = layout.description.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise TaskError(f"cannot read {layout.description}: {problem}") from problem
+    return Task(spec=spec, layout=layout, description=description)
+
+
+def list_tasks(path: Path) -> tuple[Task, ...]:
+    """The tasks in a directory, by name; a task directory itself gives that one task.
+
+    Raises:
+        TaskError: there is none, or one of them cannot be used.
+    """
+    if not path.is_dir():
+        raise TaskError(f"{path} is not a directory")
+    if TaskLayout(path).spec.exists():
+        return (read_task(path),)
+    folders = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    tasks = tuple(read_task(entry) for entry in folders if TaskLayout(entry).spec.is_file())
+    if not tasks:
+        raise TaskError(f"no tasks in {path}: no folder in it has a task.toml")
+    return tasks
+
+
+def write_task(folder: Path, draft: TaskDraft) -> Task:
+    """Write a draft as `folder/<task_id>`, whole or not at all, and record the hash of every file.
+
+    The same draft gives the same bytes, file times and modes.
+
+    Raises:
+        TaskError: the directory exists already, a file name is unsafe, or writing failed.
+    """
+    files = _files(draft)
+    provenance = draft.spec.provenance.model_copy(
+        update={"content_sha256": {name: _sha256(files[name]) for name in sorted(files)}}
+    )
+    spec = draft.spec.model_copy(update={"provenance": provenance})
+    files["task.toml"] = spec_toml(spec).encode()
+    target = folder / spec.task_id
+    if target.exists():
+        raise TaskError(f"{target} exists already: choose another folder or remove it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{spec.task_id}-", dir=folder))
+        try:
+            _fill(temporary, files)
+            temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as problem:
+        raise TaskError(f"cannot write {target}: {problem}") from problem
+    return read_task(target)
+
+
+def spec_toml(spec: TaskSpec) -> str:
+    """The text of `task.toml`: the same for equal specs, whatever order their tables were filled in."""
+    document = spec.model_dump(mode="json")
+    document["dna"] = dict(sorted(document["dna"].items()))
+    for name in _SORTED_TABLES:
+        document["provenance"][name] = dict(sorted(document["provenance"][name].items()))
+    return tomli_w.dumps(document)
+
+
+def _files(draft: TaskDraft) -> dict[str, bytes]:
+    files = {"description.md": draft.description.encode()}
+    for part, contents in (("public", draft.public), ("private", draft.private)):
+        for name, content in contents.items():
+            pure = PurePosixPath(name)
+            if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in name:
+                raise TaskError(f"unsafe file name in the draft: {part}/{name}")
+            files[f"{part}/{pure}"] = content
+    return files
+
+
+def _fill(root: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    for path in [*sorted(root.rglob("*"), reverse=True), root]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        os.utime(path, (FILE_TIME_S, FILE_TIME_S))
+
+
+def verify_task(path: Path) -> tuple[TaskProblem, ...]:
+    """Compare a task directory with what its `task.toml` says of it: schema, name, files, hashes.
+
+    Returns:
+        One problem per difference; empty when it is as it was written.
+    """
+    try:
+        task = read_task(path)
+    except TaskError as problem:
+        return (TaskProblem(check="task-directory", message=str(problem)),)
+    return tuple(_differences(task, path))
+
+
+def _differences(task: Task, path: Path) -> Iterator[TaskProblem]:
+    if path.resolve().name != task.spec.task_id:
+        yield TaskProblem(check="task-id", message=f"{path} holds the task {task.spec.task_id!r}: rename the folder")
+    recorded = task.spec.provenance.content_sha256
+    present = {
+        entry.relative_to(path).as_posix(): entry
+        for entry in sorted(path.rglob("*"))
+        if entry.is_symlink() or not entry.is_dir()
+    }
+    for name in sorted(recorded.keys() - present.keys()):
+        yield TaskProblem(check="content-hash", message=f"{path / name} is missing")
+    for name, entry in present.items():
+        if entry.is_symlink() or not entry.is_file():
+            yield TaskProblem(check="content-hash", message=f"{entry} is not a regular file")
+        elif name == "task.toml":
+            continue
+        elif name not in recorded:
+            yield TaskProblem(check="content-hash", message=f"{entry} is not part of the task")
+        elif _sha256(entry.read_bytes()) != recorded[name]:
+            yield TaskProblem(check="content-hash", message=f"{entry} has changed since it was written")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
