@@ -1,0 +1,125 @@
+"""A session's processes as seen from outside it: what they use, and ending them."""
+
+import os
+import signal
+from typing import Final
+
+_KIB: Final = 1024
+
+
+def descendants(pid: int) -> list[int]:
+    """`pid` and every process below it that is alive now."""
+    parents: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    # The command's name may hold anything, but it ends at the last parenthesis.
+                    parent = int(file.read().rpartition(b")")[2].split()[1])
+            except (OSError, IndexError):
+                continue
+            parents.setdefault(parent, []).append(int(name))
+    found, open_ends = [pid], [pid]
+    while open_ends:
+        below = parents.get(open_ends.pop(), [])
+        found += below
+        open_ends += below
+    return found
+
+
+def memory_bytes(pids: list[int], above: int) -> int:
+    """Memory of `pids` in bytes: resident pages, or, when those pass `above`, proportional shares.
+
+    Resident pages count what forked processes share once for each, so they only raise suspicion.
+    """
+    cheap = sum(_field_sum(f"/proc/{pid}/status", (b"RssAnon:", b"RssShmem:")) for pid in pids)
+    if cheap <= above:
+        return cheap
+    fields = (b"Pss_Anon:", b"Pss_Shmem:")
+    exact = [_field_sum(f"/proc/{pid}/smaps_rollup", fields) for pid in pids]
+    return sum(exact) if any(exact) else cheap
+
+
+def _field_sum(path: str, fields: tuple[bytes, ...]) -> int:
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * _KIB for line in lines if line.startswith(fields))
+
+
+def tree_files_bytes(path: str, entries: int = 50_000) -> int:
+    """Bytes in the files under `path`, where no file system bounds them; looks at `entries` at most."""
+    total, open_ends = 0, [path]
+    while open_ends and entries > 0:
+        try:
+            with os.scandir(open_ends.pop()) as found:
+                for entry in found:
+                    entries -= 1
+                    if entry.is_dir(follow_symlinks=False):
+                        open_ends.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+        except OSError:
+            continue
+    return total
+
+
+def kill_group(leader: int) -> None:
+    """Kill the process `leader` and, when it leads one, its whole group."""
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(leader, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def kill_children() -> None:
+    """Kill and reap every process below this one, again until there is none.
+
+    The caller is a child subreaper, so that what it orphans comes to it.
+    """
+    while len(below := descendants(os.getpid())) > 1:
+        for pid in below[1:]:
+            kill_group(pid)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+
+
+def remove(path: str) -> None:
+    """Remove the directory `path` whatever was made in it: closed directories, any depth.
+
+    Deep nesting is flattened on the way, so that neither recursion nor path length is a limit.
+    What cannot be removed is left: the caller has no one to tell.
+    """
+    number = 0
+    while True:
+        try:
+            with os.scandir(path) as found:
+                entries = list(found)
+        except OSError:
+            return
+        if not entries:
+            break
+        before = number
+        for entry in entries:
+            try:
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+                    number += 1
+                    continue
+                os.chmod(entry.path, 0o700)
+                for name in os.listdir(entry.path):
+                    number += 1
+                    os.rename(f"{entry.path}/{name}", f"{path}/.{number}.removed")
+                os.rmdir(entry.path)
+                number += 1
+            except OSError:
+                continue
+        if number == before:
+            return
+    os.rmdir(path)

@@ -1,0 +1,289 @@
+"""The host's side of one zygote: start it, ask it for sessions, notice its end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+from sandmle.core.errors import SandboxError
+from sandmle.core.types.sandbox import SandboxLimits
+from sandmle.plugins.sandboxes.config import ProcessConfig
+from sandmle.plugins.sandboxes.isolation import Plan, tree
+from sandmle.plugins.sandboxes.process import wire
+
+_BOOT: Final = """
+import os, sys, types
+# A bare package in place of the facade: a zygote imports its own few modules and nothing heavy.
+# The working directory tells where it is, because arguments can be read inside sessions.
+sandmle = sys.modules["sandmle"] = types.ModuleType("sandmle")
+sandmle.__path__ = [os.path.join(os.getcwd(), "sandmle")]
+from sandmle.plugins.sandboxes.process.zygote import main
+main(*map(int, sys.argv[1:]))
+"""
+_CLOSE_TIMEOUT_S: Final = 10.0
+_SHOWN_BYTES: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a session's process ended, as its zygote saw it."""
+
+    code: int
+    """Exit status, or minus the signal's number."""
+    why: str
+    """What the zygote ended it for; empty when it ended by itself or on request."""
+
+    def describe(self) -> str:
+        """One line for whoever reads the session's output."""
+        if self.why:
+            return self.why
+        if self.code == -signal.SIGSYS:
+            return "the process sent itself a deadly signal"
+        if self.code < 0:
+            return f"the process was ended by signal {signal.Signals(-self.code).name}"
+        return f"the process exited with status {self.code}"
+
+
+class ZygoteProcess:
+    """One exec'd zygote. Everything it says arrives in one reader task."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], control: socket.socket, life: int, log: IO[bytes], scratch: str
+    ) -> None:
+        self._process = process
+        self._control = control
+        self._life = life
+        self._log = log
+        self._scratch = scratch
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._opened: dict[int, asyncio.Future[None]] = {}
+        self._ended: dict[int, asyncio.Future[Ending]] = {}
+        self._number = 0
+        self._reader = asyncio.create_task(self._read())
+        self.death: str | None = None
+        """Why it is of no more use; None while it is."""
+
+    @classmethod
+    async def start(cls, plan: Plan, config: ProcessConfig) -> "ZygoteProcess":
+        """Exec a zygote and wait until it is warm.
+
+        Raises:
+            SandboxError: it could not enclose itself as `plan` says, or did not get ready in time.
+        """
+        zygote = _launch(plan, config)
+        try:
+            async with asyncio.timeout(config.start_timeout_s):
+                await asyncio.shield(zygote._ready)
+        except TimeoutError:
+            await zygote.close()
+            raise SandboxError(
+                f"the zygote was not ready within {config.start_timeout_s:g} s; preload less or raise start_timeout_s"
+            ) from None
+        except BaseException:
+            await zygote.close()
+            raise
+        return zygote
+
+    @property
+    def load(self) -> int:
+        """Sessions alive in it now."""
+        return len(self._ended)
+
+    @property
+    def pid(self) -> int:
+        """The guardian's process id."""
+        return self._process.pid
+
+    async def open(
+        self, public_dir: Path | None, limits: SandboxLimits, uid: int, fds: list[int]
+    ) -> tuple[int, asyncio.Future[Ending]]:
+        """Fork a session on the descriptors `fds` (channel, stdout, stderr).
+
+        Returns:
+            Its number, and a future that gets its ending, or SandboxError when the zygote is lost.
+
+        Raises:
+            SandboxError: no session can be had.
+        """
+        loop = asyncio.get_running_loop()
+        self._number += 1
+        number = self._number
+        opened: asyncio.Future[None] = loop.create_future()
+        ended: asyncio.Future[Ending] = loop.create_future()
+        ended.add_done_callback(_retrieved)
+        self._opened[number], self._ended[number] = opened, ended
+        message = {
+            "op": "open", "id": number, "limits": asdict(limits), "uid": uid,
+            "public_dir": None if public_dir is None else str(public_dir),
+        }  # fmt: skip
+        try:
+            await self._send(message, fds)
+            await opened
+        except BaseException:
+            if not ended.done():
+                self.kill(number)
+            raise
+        finally:
+            self._opened.pop(number, None)
+        return number, ended
+
+    def kill(self, number: int) -> None:
+        """Ask for the end of a session; its `ended` future tells when it is so."""
+        self._post({"op": "kill", "id": number})
+
+    def forget(self, number: int) -> None:
+        """Let the zygote remove what an ended session left on disk."""
+        self._post({"op": "forget", "id": number})
+
+    def give_up(self, reason: str) -> None:
+        """Declare it dead and kill it with all its sessions: the guardian sees to the rest."""
+        if self.death is not None:
+            return
+        self.death = reason
+        # Its sessions hear of it through the guardian, which takes the end of this pipe as the host's.
+        with contextlib.suppress(OSError):
+            os.close(self._life)
+        error = SandboxError(f"the zygote was lost: {reason}")
+        for future in (self._ready, *self._opened.values(), *self._ended.values()):
+            if not future.done():
+                future.set_exception(error)
+        _retrieved(self._ready)
+        self._opened.clear()
+        self._ended.clear()
+
+    async def close(self) -> None:
+        """End the zygote and all its sessions, and wait until nothing of them is left."""
+        self.give_up("it was closed")
+        self._reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._reader
+        deadline = asyncio.get_running_loop().time() + _CLOSE_TIMEOUT_S
+        while self._process.poll() is None and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.005)
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._control.close()
+        self._log.close()
+        # The guardian has done it, unless the zygote ended before there was one.
+        tree.remove(self._scratch)
+
+    async def _send(self, message: dict[str, Any], fds: list[int]) -> None:
+        while True:
+            if self.death is not None:
+                raise SandboxError(f"the zygote was lost: {self.death}")
+            try:
+                socket.send_fds(self._control, [wire.pack(message)], fds)
+            except BlockingIOError:
+                await asyncio.sleep(0.005)
+            except OSError as problem:
+                self.give_up(f"it does not listen any more ({problem})")
+            else:
+                return
+
+    def _post(self, message: dict[str, Any]) -> None:
+        if self.death is None:
+            try:
+                self._control.send(wire.pack(message))
+            except OSError as problem:
+                self.give_up(f"it does not listen any more ({problem})")
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                data = await loop.sock_recv(self._control, wire.MESSAGE_BYTES)
+            except OSError:
+                data = b""
+            if not data:
+                break
+            self._hear(wire.unpack(data))
+        self.give_up(f"it ended unasked{self._last_words()}")
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        match message["event"]:
+            case "ready" if not self._ready.done():
+                self._ready.set_result(None)
+            case "failed":
+                self.give_up(message["reason"])
+            case "opened" if message["id"] in self._opened:
+                opened = self._opened[message["id"]]
+                if not opened.done():
+                    opened.set_result(None)
+            case "refused":
+                self._refuse(message["id"], message["reason"])
+            case "ended" if (ended := self._ended.pop(message["id"], None)) and not ended.done():
+                ended.set_result(Ending(message["code"], message["why"]))
+
+    def _refuse(self, number: int, reason: str) -> None:
+        error = SandboxError(f"no session could be forked: {reason}")
+        for future in (self._opened.pop(number, None), self._ended.pop(number, None)):
+            if future is not None and not future.done():
+                future.set_exception(error)
+
+    def _last_words(self) -> str:
+        size = os.fstat(self._log.fileno()).st_size
+        text = os.pread(self._log.fileno(), _SHOWN_BYTES, max(0, size - _SHOWN_BYTES))
+        return f": {text.decode('utf-8', 'replace').strip()}" if text else ""
+
+
+def _retrieved(future: "asyncio.Future[Any]") -> None:
+    """Mark an exception as seen: whoever needs it awaits the future, and often nobody does."""
+    if future.done() and not future.cancelled():
+        future.exception()
+
+
+def _launch(plan: Plan, config: ProcessConfig) -> ZygoteProcess:
+    root = str(Path(__file__).resolve().parents[4])
+    is_library = Path(root).name in ("site-packages", "dist-packages")
+    libraries = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    mine.setblocking(False)
+    life_read, life_write = os.pipe()
+    log = tempfile.TemporaryFile()
+    scratch = tempfile.mkdtemp(prefix="sandmle-")
+    os.chmod(scratch, 0o711)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-s", "-P", "-c", _BOOT, str(theirs.fileno()), str(life_read)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=root,
+            env=clean_environment(), pass_fds=(theirs.fileno(), life_read), start_new_session=True,
+        )  # fmt: skip
+    except OSError as problem:
+        os.close(life_write)
+        os.rmdir(scratch)
+        raise SandboxError(f"the zygote could not be started: {problem}") from problem
+    finally:
+        theirs.close()
+        os.close(life_read)
+    mine.send(
+        wire.pack({
+            "plan": asdict(plan), "preload": config.preload, "scratch": scratch,
+            "libraries": libraries, "hidden": [] if is_library else [root],
+        })
+    )  # fmt: skip
+    return ZygoteProcess(process, mine, life_write, log, scratch)
+
+
+def clean_environment() -> dict[str, str]:
+    """The whole environment of a zygote and its sessions: nothing of the host's own.
+
+    One thread for every numerical library, because only a single-threaded process forks safely.
+    Plain malloc on huge pages makes forking several times cheaper than Python's allocator.
+    """
+    threads = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS", "RAYON")
+    return {
+        "PATH": f"{os.path.dirname(sys.executable)}:/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8", "HOME": "/tmp", "TMPDIR": "/dev/shm", "MPLBACKEND": "Agg",
+        "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1",
+        "PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+        "LOKY_MAX_CPU_COUNT": "1",
+        **{f"{name}_NUM_THREADS": "1" for name in threads},
+    }  # fmt: skip
