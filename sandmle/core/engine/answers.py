@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sandmle.core.engine.csv_table import (
-    InvalidSubmissionError,
+    InvalidSubmission,
     code_of,
     is_whole,
     number_in,
@@ -58,7 +58,7 @@ def parse_answers(content: bytes, form: SubmissionFormat) -> AnswerKey:
             ids.append(cells[id_at].strip())
             truth.append(_truth([cells[at].strip() for at in columns], form, number))
             private.append(_is_private(cells[board_at].strip(), number))
-    except InvalidSubmissionError as problem:
+    except InvalidSubmission as problem:
         raise TaskError(f"answers.csv: {problem}") from problem
     positions = {name: row for row, name in enumerate(ids)}
     if len(positions) != len(ids) or not ids:

@@ -7,52 +7,52 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 MAX_BYTES: Final = 32 * 2**20
+TOO_LARGE: Final = f"the file is too large: at most {MAX_BYTES // 2**20} MiB are read"
 MAX_LINE_CHARACTERS: Final = 64 * 1024
 MAX_COLUMNS: Final = 2000
+MAX_BLANK_LINES: Final = 100_000
 SHOWN: Final = 60
 
 
-class InvalidSubmissionError(ValueError):
-    """The submission cannot be graded; the message is for whoever wrote it."""
-
-
-def too_large(n_bytes: int) -> str:
-    """The reason for which a file of this size is refused."""
-    return f"the file is too large: {n_bytes} bytes, at most {MAX_BYTES} are read"
+class InvalidSubmission(ValueError):  # noqa: N818
+    """The submission cannot be graded: a verdict on it and no error of ours. The message is for its author."""
 
 
 def read_table(content: bytes, max_rows: int | None) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """Header and numbered data rows (the first is row 1), with every limit enforced."""
     if len(content) > MAX_BYTES:
-        raise InvalidSubmissionError(too_large(len(content)))
+        raise InvalidSubmission(TOO_LARGE)
     if b"\0" in content:
-        raise InvalidSubmissionError("the file is not text: it holds NUL bytes")
+        raise InvalidSubmission("the file is not text: it holds NUL bytes")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        raise InvalidSubmissionError(f"the file is not UTF-8 text (byte {problem.start})") from problem
+        raise InvalidSubmission(f"the file is not UTF-8 text (byte {problem.start})") from problem
     lines = _lines(text, max_rows)
     header = [name.strip() for name in next((cells for _, cells in lines), [])]
     if not header:
-        raise InvalidSubmissionError("the file is empty: it needs a header line and one row per test id")
+        raise InvalidSubmission("the file is empty: it needs a header line and one row per test id")
     if len(header) > MAX_COLUMNS:
-        raise InvalidSubmissionError(f"the file has {len(header)} columns, at most {MAX_COLUMNS} are read")
+        raise InvalidSubmission(f"the file has {len(header)} columns, at most {MAX_COLUMNS} are read")
     return header, lines
 
 
 def _lines(text: str, max_rows: int | None) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(_bounded_lines(text), strict=True)
-    number = -1
+    number, blank = -1, 0
     try:
         for cells in reader:
             if not cells or (len(cells) == 1 and not cells[0].strip()):
+                blank += 1
+                if blank > MAX_BLANK_LINES:
+                    raise InvalidSubmission(f"more than {MAX_BLANK_LINES} lines of the file are blank")
                 continue
             number += 1
             if max_rows is not None and number > max_rows:
-                raise InvalidSubmissionError(f"too many rows: more than {max_rows}")
+                raise InvalidSubmission(f"too many rows: more than {max_rows}")
             yield number, cells
     except csv.Error as problem:
-        raise InvalidSubmissionError(f"row {number + 1}: not comma-separated text ({problem})") from problem
+        raise InvalidSubmission(f"row {number + 1}: not comma-separated text ({problem})") from problem
 
 
 def _bounded_lines(text: str) -> Iterator[str]:
@@ -60,7 +60,7 @@ def _bounded_lines(text: str) -> Iterator[str]:
     # the csv module bounds a whole cell (128 KiB).
     for number, line in enumerate(io.StringIO(text, newline=""), 1):
         if len(line) > MAX_LINE_CHARACTERS:
-            raise InvalidSubmissionError(
+            raise InvalidSubmission(
                 f"line {number} is too long: {len(line)} characters, at most {MAX_LINE_CHARACTERS} are read"
             )
         yield line
@@ -69,20 +69,23 @@ def _bounded_lines(text: str) -> Iterator[str]:
 def same_width(number: int, cells: Sequence[str], header: Sequence[str]) -> None:
     """Refuse a row that has more or fewer cells than the header."""
     if len(cells) != len(header):
-        raise InvalidSubmissionError(f"row {number}: {len(cells)} cells, the header has {len(header)}")
+        raise InvalidSubmission(f"row {number}: {len(cells)} cells, the header has {len(header)}")
 
 
 def number_in(cell: str, column: str, number: int) -> float:
     """The finite number a cell holds."""
+    place = f"row {number}, column {column!r}"
     if not cell:
-        raise InvalidSubmissionError(f"row {number}, column {column!r}: the cell is empty")
+        raise InvalidSubmission(f"{place}: the cell is empty")
     try:
-        # float() takes underscores, which no CSV reader takes for a number.
-        value = float("_" if "_" in cell else cell)
+        value = float(cell)
     except ValueError:
-        raise InvalidSubmissionError(f"row {number}, column {column!r}: {cell[:SHOWN]!r} is not a number") from None
+        raise InvalidSubmission(f"{place}: {cell[:SHOWN]!r} is not a number") from None
+    if "_" in cell or not cell.isascii():
+        # Python reads 1_000 and digits of every script; no other reader of CSV does.
+        raise InvalidSubmission(f"{place}: {cell[:SHOWN]!r} is not a number")
     if not math.isfinite(value):
-        raise InvalidSubmissionError(f"row {number}, column {column!r}: {cell[:SHOWN]!r} is not a finite number")
+        raise InvalidSubmission(f"{place}: {cell[:SHOWN]!r} is not a finite number")
     return value
 
 
@@ -94,7 +97,7 @@ def code_of(cell: str, classes: Sequence[str], column: str, number: int) -> floa
     if plain in classes and is_whole(plain):
         return float(classes.index(plain))
     shown = ", ".join(repr(name) for name in classes[:5]) + (", ..." if len(classes) > 5 else "")
-    raise InvalidSubmissionError(
+    raise InvalidSubmission(
         f"row {number}, column {column!r}: {cell[:SHOWN]!r} is not one of the {len(classes)} labels ({shown})"
     )
 

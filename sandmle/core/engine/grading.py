@@ -8,6 +8,7 @@ the machine is, and that is a `GraderError`.
 
 import asyncio
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from sandmle.core.engine.csv_table import MAX_BYTES, too_large
+from sandmle.core.engine.csv_table import MAX_BYTES, TOO_LARGE
 from sandmle.core.engine.grading_wire import PREFIX, decode_frame, encode_frame
-from sandmle.core.errors import GraderError, TaskError
+from sandmle.core.errors import GraderError, TaskError, UsageError
 from sandmle.core.types.score import Grade, Medal
 from sandmle.core.types.task import SubmissionFormat, TaskLayout
 
@@ -79,7 +80,7 @@ class LocalGrader:
             GraderError: the grading process failed for a reason that is not the submission.
         """
         if len(submission) > MAX_BYTES:
-            return _invalid(too_large(len(submission)))
+            return _invalid(TOO_LARGE)
         request = {"op": "grade", "task_dir": str(task_dir.absolute())}
         try:
             reply = await self._ask(request, [submission])
@@ -267,6 +268,36 @@ class LocalGrader:
         self._messages.seek(0)
         lines = self._messages.read().decode(errors="replace").strip().splitlines()
         return f": {lines[-1][:300]}" if lines else ""
+
+
+async def grade_file(task_dir: Path, submission: Path) -> Grade:
+    """Grade a submission file once. A link, a directory or a device is an invalid submission.
+
+    Raises:
+        UsageError: there is no such file, or it may not be read.
+        TaskError: the task directory is not usable.
+        GraderError: the grading process failed for a reason that is not the submission.
+    """
+    try:
+        content = _read_regular(submission)
+    except OSError as problem:
+        raise UsageError(f"cannot read the submission {submission}: {problem.strerror}") from problem
+    if content is None:
+        return _invalid("the submission is not a regular file")
+    grader = LocalGrader()
+    try:
+        return await grader.grade(task_dir, content)
+    finally:
+        await grader.close()
+
+
+def _read_regular(path: Path) -> bytes | None:
+    """Content of a regular file, cut just above the size limit; None for anything else. Follows no link."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return None
+    # The path may have become something else since: no link is followed and no pipe waited for.
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        return file.read(MAX_BYTES + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

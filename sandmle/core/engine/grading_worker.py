@@ -20,7 +20,7 @@ from sandmle.core.engine.boards import (
     above_median,
     medal_of,
 )
-from sandmle.core.engine.csv_table import InvalidSubmissionError
+from sandmle.core.engine.csv_table import InvalidSubmission
 from sandmle.core.engine.grading_wire import PREFIX, decode_frame, encode_frame
 from sandmle.core.engine.metrics import Array, check_truth, score
 from sandmle.core.engine.resampling import draw_counts, resampled_scores, standard_error
@@ -74,7 +74,7 @@ def grade(material: _Material, path: Path, submission: bytes) -> Json:
     spec, key = material.spec, material.key
     try:
         private, public = _scores(key, spec.metric.name, predictions(submission, key, spec.metric.name))
-    except InvalidSubmissionError as problem:
+    except InvalidSubmission as problem:
         return invalid(str(problem))
     value = round(private, SCORE_DECIMALS)
     thresholds = Thresholds(**spec.thresholds.model_dump())
@@ -106,15 +106,13 @@ def predictions(submission: bytes, key: AnswerKey, metric: str) -> Array:
     """Encoded predictions in the order of the answers: (rows,), or (rows, classes).
 
     Raises:
-        InvalidSubmissionError: with the reason.
+        InvalidSubmission: with the reason.
     """
     table = np.array(parse_submission(submission, key), dtype=float)
     array: Array = table[:, 0] if table.shape[1] == 1 else table
     if metric == "rmsle" and bool((array < 0).any()):
         lowest = int(array.argmin())
-        raise InvalidSubmissionError(
-            f"id {key.ids[lowest]!r}: rmsle needs predictions of 0 or more, not {array[lowest]}"
-        )
+        raise InvalidSubmission(f"id {key.ids[lowest]!r}: rmsle needs predictions of 0 or more, not {array[lowest]}")
     return array
 
 
@@ -122,7 +120,7 @@ def _scores(key: AnswerKey, metric: str, array: Array) -> tuple[float, float]:
     """Private-board and public-board value of the metric.
 
     Raises:
-        InvalidSubmissionError: the predictions overflow the metric.
+        InvalidSubmission: the predictions overflow the metric.
         TaskError: the truth leaves the metric undefined.
     """
     truth, private = np.array(key.truth), np.array(key.private)
@@ -130,7 +128,7 @@ def _scores(key: AnswerKey, metric: str, array: Array) -> tuple[float, float]:
     for rows in (private, ~private):
         value = score(metric, truth[rows], array[rows], len(key.classes))
         if not np.isfinite(value):
-            raise InvalidSubmissionError(f"the predictions are so large that {metric} is not a finite number")
+            raise InvalidSubmission(f"the predictions are so large that {metric} is not a finite number")
         both.append(value)
     return both[0], both[1]
 
@@ -148,7 +146,7 @@ def judge_draft(request: Json, parts: list[bytes]) -> Json:
             array = predictions(submission, key, metric)
             private, public = _scores(key, metric, array)
             scores.append({"private": private, "public": public, "problem": None})
-        except InvalidSubmissionError as problem:
+        except InvalidSubmission as problem:
             array = None
             scores.append({"private": None, "public": None, "problem": str(problem)})
         arrays.append(array)

@@ -9,10 +9,11 @@ row is divided by its sum, as Kaggle's multi-class log loss does. Everything els
 import math
 from collections.abc import Sequence
 
-from sandmle.core.engine.answers import AnswerKey
+from sandmle.core.engine.answers import AnswerKey, parse_answers
 from sandmle.core.engine.csv_table import (
+    MAX_BYTES,
     SHOWN,
-    InvalidSubmissionError,
+    InvalidSubmission,
     code_of,
     number_in,
     read_table,
@@ -22,6 +23,8 @@ from sandmle.core.engine.csv_table import (
 from sandmle.core.errors import nearest
 from sandmle.core.types.score import Prediction
 
+__all__ = ["MAX_BYTES", "AnswerKey", "InvalidSubmission", "parse_answers", "parse_submission"]
+
 Row = tuple[float, ...]
 
 
@@ -29,7 +32,7 @@ def parse_submission(content: bytes, key: AnswerKey) -> tuple[Row, ...]:
     """Predictions in the order of the answers: one number per target column (a label is its code).
 
     Raises:
-        InvalidSubmissionError: with the reason.
+        InvalidSubmission: with the reason.
     """
     # Twice the rows are read, so that a repeated or unknown id is named before the count is.
     header, rows = read_table(content, max_rows=2 * len(key.ids))
@@ -43,7 +46,7 @@ def parse_submission(content: bytes, key: AnswerKey) -> tuple[Row, ...]:
         if position is None:
             unknown.append(name)
         elif found[position] is not None:
-            raise InvalidSubmissionError(f"row {number}: id {name[:SHOWN]!r} appears more than once")
+            raise InvalidSubmission(f"row {number}: id {name[:SHOWN]!r} appears more than once")
         else:
             found[position] = _predictions([cells[at].strip() for at in columns[1:]], key, number)
     _refuse_wrong_ids(found, unknown, key)
@@ -53,12 +56,12 @@ def parse_submission(content: bytes, key: AnswerKey) -> tuple[Row, ...]:
 def _refuse_wrong_ids(found: Sequence[Row | None], unknown: Sequence[str], key: AnswerKey) -> None:
     column = key.form.id_column
     if unknown:
-        raise InvalidSubmissionError(
+        raise InvalidSubmission(
             f"column {column!r}: {len(unknown)} of the ids are not in the test file, such as {unknown[0][:SHOWN]!r}"
         )
     absent = [key.ids[position] for position, row in enumerate(found) if row is None]
     if absent:
-        raise InvalidSubmissionError(
+        raise InvalidSubmission(
             f"column {column!r}: {len(absent)} of {len(key.ids)} ids are missing, such as {absent[0]!r}"
         )
 
@@ -66,9 +69,9 @@ def _refuse_wrong_ids(found: Sequence[Row | None], unknown: Sequence[str], key: 
 def _column(header: Sequence[str], name: str) -> int:
     if name not in header:
         shown = [other[:SHOWN] for other in header[:20]]
-        raise InvalidSubmissionError(f"column {name!r} is missing; {nearest(name, shown)}")
+        raise InvalidSubmission(f"column {name!r} is missing; {nearest(name, shown)}")
     if header.count(name) > 1:
-        raise InvalidSubmissionError(f"column {name!r} appears {header.count(name)} times in the header")
+        raise InvalidSubmission(f"column {name!r} appears {header.count(name)} times in the header")
     return header.index(name)
 
 
@@ -88,12 +91,12 @@ def _predictions(cells: Sequence[str], key: AnswerKey, number: int) -> Row:
         return values
     for value, name in zip(values, form.target_columns, strict=True):
         if not 0.0 <= value <= 1.0:
-            raise InvalidSubmissionError(
+            raise InvalidSubmission(
                 f"row {number}, column {name!r}: a probability must be between 0 and 1, not {value!r}"
             )
     if len(values) == 1:
         return values
     total = math.fsum(values)
     if total <= 0.0:
-        raise InvalidSubmissionError(f"row {number}: the probabilities are all 0, they must sum to 1")
+        raise InvalidSubmission(f"row {number}: the probabilities are all 0, they must sum to 1")
     return tuple(value / total for value in values)
