@@ -8,7 +8,7 @@ from typing import Final
 
 from sandmle.core.types.sandbox import IsolationLevel, SandboxLimits
 
-WORK: Final = "/work"
+WORK: Final = "/sandbox"
 """The work directory inside a session with namespaces."""
 OLD_ROOT: Final = "/.host"
 """Where the machine's files stay reachable for a zygote; detached in every session."""

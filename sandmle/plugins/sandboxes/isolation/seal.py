@@ -27,6 +27,8 @@ def seal(plan: Plan, room: Room) -> int:
     Raises:
         OSError: the kernel refused a step; the process must then end.
     """
+    # A zygote hides its memory, which would also hide from us our own maps of user ids.
+    libc.prctl(libc.PR_SET_DUMPABLE, 1)
     work, temporary = _own_files(plan, room)
     directory = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     os.chdir(work)
@@ -91,4 +93,5 @@ def _landlock(plan: Plan, room: Room, work: str, temporary: str) -> None:
         readable = [*room.readable, *_PROC_FILES, "/sys/devices/system/cpu"]
         if room.public_dir is not None:
             readable.append(room.public_dir)
-    landlock.restrict(landlock.Access(read=readable, write=writable, sockets=room.shared_dirs))
+    sockets = [temporary] if room.profile is Profile.KERNEL else []
+    landlock.restrict(landlock.Access(read=readable, write=writable, sockets=sockets))

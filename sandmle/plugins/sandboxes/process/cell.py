@@ -83,10 +83,9 @@ def _show(problem: BaseException) -> None:
     frames = problem.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
         frames = frames.tb_next
-    if isinstance(problem, SyntaxError) and frames is not None:
+    if frames is not None and frames.tb_frame.f_code.co_filename == ast.__file__:
         # Raised by the parser, whose frames say nothing about the cell.
-        if frames.tb_frame.f_code.co_filename == ast.__file__:
-            frames = None
+        frames = None
     try:
         sys.stderr.write("".join(traceback.format_exception(type(problem), problem, frames)))
     except BaseException:  # noqa: BLE001  An exception's own text may raise anything.

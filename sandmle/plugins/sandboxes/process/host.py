@@ -151,7 +151,8 @@ class ZygoteProcess:
         with contextlib.suppress(OSError):
             os.close(self._life)
         error = SandboxError(f"the zygote was lost: {reason}")
-        for future in (self._ready, *self._opened.values(), *self._ended.values()):
+        waiting: list[asyncio.Future[Any]] = [self._ready, *self._opened.values(), *self._ended.values()]
+        for future in waiting:
             if not future.done():
                 future.set_exception(error)
         _retrieved(self._ready)
@@ -247,7 +248,7 @@ def _launch(plan: Plan, config: ProcessConfig) -> ZygoteProcess:
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     mine.setblocking(False)
     life_read, life_write = os.pipe()
-    log = tempfile.TemporaryFile()
+    log = os.fdopen(os.memfd_create("zygote", os.MFD_CLOEXEC), "w+b")
     scratch = tempfile.mkdtemp(prefix="sandmle-")
     os.chmod(scratch, 0o711)
     try:

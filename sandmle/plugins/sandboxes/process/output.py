@@ -19,17 +19,17 @@ _BYTES_A_CHARACTER: Final = 8
 
 
 def clean(text: str) -> str:
-    """`text` without escape sequences and control characters; carriage returns become newlines.
+    r"""`text` without escape sequences and control characters; carriage returns become newlines.
 
-    >>> clean("\\x1b[31mred\\x1b[0m\\r\\nnext\\x00")
-    'red\\nnext'
+    >>> clean("\x1b[31mred\x1b[0m\r\nnext\x00")
+    'red\nnext'
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _CONTROLS.sub("", _ESCAPES.sub("", text))
 
 
 def shorten(text: str, limit: int, unseen: int = 0) -> str:
-    """At most `limit` characters of `text`, half from each end, and a line that says how many are gone.
+    r"""At most `limit` characters of `text`, half from each end, and a line that says how many are gone.
 
     Args:
         text: Clean text; when `unseen` is given, only head and tail of a longer one, joined.
@@ -37,7 +37,7 @@ def shorten(text: str, limit: int, unseen: int = 0) -> str:
         unseen: Characters between the halves of `text` that were never read.
 
     >>> shorten("abcdefgh", 4)
-    'ab\\n[... 4 characters left out ...]\\ngh'
+    'ab\n[... 4 characters left out ...]\ngh'
     """
     if len(text) <= limit and not unseen:
         return text

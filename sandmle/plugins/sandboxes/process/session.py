@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sandmle.core.contracts.sandbox import DATA_DIR
 from sandmle.core.errors import SandboxError
@@ -90,7 +90,8 @@ class ProcessSession:
         """Send a cell and wait for its end; the status and a remark for its reader."""
         exchange = asyncio.create_task(self._exchange(code.encode("utf-8", "replace")))
         try:
-            await asyncio.wait({exchange, self._ended}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {exchange, self._ended}
+            await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             # Nobody will know what the cell went on to do, so the session ends with the wait for it.
             self._death = "the session was ended while a cell ran"
@@ -220,7 +221,12 @@ async def _open(
 async def _readable(channel: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(channel, lambda: ready.done() or ready.set_result(None))
+
+    def wake() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(channel, wake)
     try:
         await ready
     finally:

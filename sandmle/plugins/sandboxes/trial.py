@@ -1,0 +1,110 @@
+"""One session by hand: run cells, fetch files, or attack, and say what happened as one document."""
+
+import base64
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandmle.core.contracts.sandbox import Sandbox, SandboxSession
+from sandmle.core.errors import UsageError
+from sandmle.core.types.sandbox import CellResult, FetchRefusal, SandboxLimits
+from sandmle.plugins.sandboxes.isolation.probes import attack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What to do in one session."""
+
+    cells: tuple[tuple[str, str], ...]
+    """Name and code of each cell, in order."""
+    public_dir: Path | None
+    fetch: tuple[str, ...]
+    timeout_s: float
+    """For each cell, seconds."""
+    max_bytes: int
+    """Of each fetched file."""
+    limits: SandboxLimits
+
+
+def read_cells(paths: Sequence[Path]) -> tuple[tuple[str, str], ...]:
+    """Read the files to run.
+
+    Raises:
+        UsageError: one of them cannot be read as text.
+    """
+    cells: list[tuple[str, str]] = []
+    for path in paths:
+        try:
+            cells.append((str(path), path.read_text(encoding="utf-8")))
+        except OSError as problem:
+            raise UsageError(f"cell {path}: cannot be read ({problem.strerror})") from problem
+        except UnicodeDecodeError as problem:
+            raise UsageError(f"cell {path}: is not UTF-8 text ({problem.reason} at byte {problem.start})") from problem
+    return tuple(cells)
+
+
+async def perform(sandbox: Sandbox, trial: Trial) -> dict[str, Any]:
+    """Run a trial in a sandbox that is not started yet.
+
+    Returns:
+        `backend`, `level`, `cells` (one record each, also for those after a death) and `fetched`.
+
+    Raises:
+        SandboxError: the machinery failed; what the cells did never raises.
+    """
+    async with (
+        _started(sandbox),
+        sandbox.session(public_dir=trial.public_dir, limits=trial.limits) as session,
+    ):
+        cells = [_record(name, await session.run(code, trial.timeout_s)) for name, code in trial.cells]
+        # What still runs in the background must not change the files while they are copied.
+        await session.end()
+        fetched = {path: await _fetch(session, path, trial.max_bytes) for path in trial.fetch}
+        return {"backend": sandbox.name, "level": sandbox.level.value, "cells": cells, "fetched": fetched}
+
+
+async def probe(sandbox: Sandbox) -> dict[str, Any]:
+    """Attack targets outside from a session of a sandbox that is not started yet.
+
+    Raises:
+        SandboxError: it cannot be started or the attacks could not be run.
+    """
+    async with _started(sandbox), sandbox.session(public_dir=None, limits=SandboxLimits()) as session:
+        verdicts = await attack(session)
+        return {
+            "backend": sandbox.name,
+            "level": sandbox.level.value,
+            "probes": {one.name: {"held": one.held, "detail": one.detail} for one in verdicts},
+        }
+
+
+@asynccontextmanager
+async def _started(sandbox: Sandbox) -> AsyncIterator[None]:
+    try:
+        await sandbox.start()
+        yield
+    finally:
+        await sandbox.close()
+
+
+def _record(name: str, result: CellResult) -> dict[str, Any]:
+    return {
+        "file": name,
+        "status": result.status.value,
+        "stdout": result.stdout,
+        "stderr": result.stderr,
+        "wall_s": result.wall_s,
+    }
+
+
+async def _fetch(session: SandboxSession, path: str, max_bytes: int) -> dict[str, Any]:
+    got = await session.fetch(path, max_bytes)
+    if isinstance(got, FetchRefusal):
+        return {"refused": got.reason}
+    data = got.files[path]
+    try:
+        return {"size": len(data), "text": data.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"size": len(data), "base64": base64.b64encode(data).decode("ascii")}
