@@ -1,0 +1,1 @@
+"""The `jupyter` backend: one isolated ipykernel per session, driven through jupyter_client."""

@@ -1,0 +1,131 @@
+"""The `jupyter` sandbox: one kernel for each session, at the strongest level that holds here."""
+
+import asyncio
+import itertools
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from sandmle.core.errors import SandboxError
+from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
+from sandmle.plugins.sandboxes.config import JupyterConfig
+from sandmle.plugins.sandboxes.isolation import Plan, plans, session_uid
+from sandmle.plugins.sandboxes.isolation.probes import Verdict, attack
+from sandmle.plugins.sandboxes.jupyter.kernel import Kernel, Order
+from sandmle.plugins.sandboxes.jupyter.session import JupyterSession
+
+_CANARY_TIMEOUT_S: Final = 15.0
+
+
+class JupyterSandbox:
+    """Sessions on Jupyter kernels of their own; see `Sandbox` for what the methods promise."""
+
+    def __init__(self, config: JupyterConfig) -> None:
+        self._config = config
+        self._plan: Plan | None = None
+        self._verdicts: tuple[Verdict, ...] = ()
+        self._kernels: set[Kernel] = set()
+        self._uids = itertools.count()
+        # Starting is all work and no waiting: more at once than processors only makes each one late.
+        self._starting = asyncio.Semaphore(len(os.sched_getaffinity(0)))
+        self._is_closed = False
+
+    @property
+    def name(self) -> str:
+        """The registered name."""
+        return "jupyter"
+
+    @property
+    def level(self) -> IsolationLevel:
+        """What the start-up probes showed.
+
+        Raises:
+            SandboxError: before `start`.
+        """
+        if self._plan is None:
+            raise SandboxError("the jupyter sandbox has not been started")
+        return self._plan.level
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The start-up probes of the level reached; empty before `start`."""
+        return self._verdicts
+
+    async def start(self) -> None:
+        """Find the strongest level at which attacks from inside a kernel fail."""
+        if not sys.platform.startswith("linux"):
+            raise SandboxError(
+                f"the jupyter sandbox needs Linux (this is {sys.platform}): "
+                "run SandMLE in a Linux container or virtual machine"
+            )
+        reasons: list[str] = []
+        for plan in plans(self._config.strongest, allow_unsafe=self._config.allow_unsafe):
+            try:
+                self._verdicts = await self._probe(plan)
+            except SandboxError as problem:
+                reasons.append(f"{plan.level}: {problem}")
+            else:
+                self._plan = plan
+                return
+        raise SandboxError(
+            "no isolation holds on this machine ("
+            + "; ".join(reasons)
+            + "); set allow_unsafe = true to go on without, if you trust what will run"
+        )
+
+    def session(self, *, public_dir: Path | None, limits: SandboxLimits) -> AbstractAsyncContextManager[JupyterSession]:
+        """Start a kernel."""
+        if self._plan is None or self._is_closed:
+            raise SandboxError("the jupyter sandbox is not running: start it first")
+        return self._session(self._plan, public_dir, limits)
+
+    async def check_health(self) -> None:
+        """Run a canary in a fresh kernel. Nothing is shared by kernels, so there is nothing to restart."""
+        async with self.session(public_dir=None, limits=SandboxLimits()) as session:
+            result = await session.run("print(6 * 7)", _CANARY_TIMEOUT_S)
+        if result.status is not CellStatus.OK or result.stdout != "42\n":
+            raise SandboxError(
+                f"a fresh Jupyter kernel answered {result.status} to a trivial cell ({result.stderr.strip()}); "
+                "the machine cannot run kernels now, look at its load, memory and disk"
+            )
+
+    async def close(self) -> None:
+        """End every kernel."""
+        self._is_closed = True
+        await asyncio.gather(*(kernel.close() for kernel in self._kernels))
+
+    async def _probe(self, plan: Plan) -> tuple[Verdict, ...]:
+        """Attack the machine from inside a kernel enclosed as `plan` says.
+
+        Raises:
+            SandboxError: no such kernel can be had, or an attack got through.
+        """
+        async with self._session(plan, None, SandboxLimits()) as session:
+            verdicts = await attack(session)
+        broken = [one.name for one in verdicts if not one.held]
+        if broken and plan.level is not IsolationLevel.L0:
+            raise SandboxError(f"these attacks got through: {', '.join(broken)}")
+        return verdicts
+
+    @asynccontextmanager
+    async def _session(
+        self, plan: Plan, public_dir: Path | None, limits: SandboxLimits
+    ) -> AsyncIterator[JupyterSession]:
+        if public_dir is not None:
+            public_dir = public_dir.resolve()
+            if not public_dir.is_dir():
+                raise SandboxError(f"the public directory {public_dir} is not there")
+        order = Order(plan=plan, limits=limits, public_dir=public_dir, uid=session_uid(next(self._uids)))
+        async with self._starting:
+            kernel = await Kernel.start(order, self._config.start_timeout_s)
+        self._kernels.add(kernel)
+        try:
+            if self._is_closed:
+                raise SandboxError("the jupyter sandbox was closed while a kernel started")
+            yield JupyterSession(kernel, limits, has_data=public_dir is not None)
+        finally:
+            self._kernels.discard(kernel)
+            await asyncio.shield(kernel.close())

@@ -1,0 +1,24 @@
+"""What the host and the child process of a session agree on. Light: the child has little to import."""
+
+from typing import Final
+
+ORDER_BYTES: Final = 65_536
+"""The longest first message from the host, which tells the child everything."""
+READY: Final = b"ready"
+"""The child's only message when all is well; it carries descriptors of its work and temporary directory."""
+PORTS: Final = {"shell": 1, "iopub": 2, "stdin": 3, "control": 4, "hb": 5}
+"""The "ports" of the ipc transport: the number at the end of each socket's file name."""
+SHOWN_TYPE: Final = "text/plain"
+"""The one representation of a value or display that is shown to an agent."""
+UNSENT: Final = "sandmle_unsent"
+"""In a message's metadata: how many characters our kernel left out of the middle of its text."""
+
+
+def socket_prefix(directory: str) -> str:
+    """The kernel's "ip" for the ipc transport, when its sockets shall lie in `directory`."""
+    return f"{directory}/k"
+
+
+def socket_path(directory: str, channel: str) -> str:
+    """Where ipykernel then puts the socket of `channel`."""
+    return f"{socket_prefix(directory)}-{PORTS[channel]}"
