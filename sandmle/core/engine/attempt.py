@@ -1,0 +1,146 @@
+"""One try at one episode: the world is opened, the scaffold plays, what came of it is graded and rewarded."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sandmle.core.contracts.grader import Grader
+from sandmle.core.contracts.llm import ChatModel
+from sandmle.core.contracts.sandbox import Sandbox
+from sandmle.core.contracts.scaffold import EpisodeOver, Scaffold
+from sandmle.core.engine.deadlines import deadline
+from sandmle.core.engine.environment import (
+    GRADE_DEADLINE_S,
+    OPEN_DEADLINE_S,
+    RUN_GRACE_S,
+    Environment,
+    Rules,
+)
+from sandmle.core.engine.recording import LLM_BACKSTOP, NO_ACTION, RecordingContext, Sampling
+from sandmle.core.engine.scoring import Preset, reward_of
+from sandmle.core.engine.tasks import Task
+from sandmle.core.errors import InfrastructureError, PluginError
+from sandmle.core.types.episode import Episode, Outcome, Timings
+from sandmle.core.types.message import Usage
+from sandmle.core.types.score import Grade, Thresholds
+from sandmle.core.types.trajectory import StopReason, Trajectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Everything an episode is played with, open and ready."""
+
+    model: ChatModel
+    scaffold: Scaffold
+    sandbox: Sandbox
+    grader: Grader
+    preset: Preset
+    rules: Rules
+    sampling: Sampling
+    policy_version: int = 0
+
+
+class Attempt:
+    """One try at a slot."""
+
+    def __init__(self, crew: Crew, task: Task, slot: int) -> None:
+        self._crew = crew
+        self._task = task
+        self._slot = slot
+        self._started_at = datetime.now(UTC).isoformat()
+        self._context: RecordingContext | None = None
+
+    @property
+    def last_action(self) -> str:
+        """Kind of the last action begun; `none` when there was none."""
+        return self._context.last_action if self._context else NO_ACTION
+
+    async def play(self) -> Episode:
+        """Play the episode to its end, grade it and reward it.
+
+        Raises:
+            InfrastructureError: the machinery failed.
+            PluginError: the scaffold or a milestone failed in its own code.
+        """
+        crew = self._crew
+        rules = crew.rules
+        async with Environment(task=self._task, sandbox=crew.sandbox, grader=crew.grader, rules=rules) as environment:
+            view = await environment.reset()
+            context = RecordingContext(
+                view=view,
+                slot=self._slot,
+                environment=environment,
+                model=crew.model,
+                sampling=crew.sampling,
+                limits=rules.limits,
+                feedback=rules.feedback,
+            )
+            self._context = context
+            reason = await self._run_scaffold(context)
+            grade = await environment.conclude()
+            outcome = Outcome.SCORED if grade is not None and grade.valid else Outcome.UNSCORED
+            episode = self._record(outcome, reason, grade)
+        return replace(episode, reward=reward_of(episode, crew.preset))
+
+    def left_out(self, failure: InfrastructureError, attempts: int) -> Episode:
+        """The record of a slot that the infrastructure failed on every try."""
+        episode = self._record(Outcome.INFRASTRUCTURE, None, None)
+        return replace(episode, attempts=attempts, failure=f"{type(failure).__name__}: {failure}")
+
+    async def _run_scaffold(self, context: RecordingContext) -> StopReason:
+        name = self._crew.scaffold.name
+        try:
+            async with deadline(self._longest_s(), _ScaffoldFailedError, f"scaffold {name!r}"):
+                await self._play_through(context)
+        except _ScaffoldFailedError as problem:
+            if context.failure is not None:
+                raise context.failure from problem
+            raise PluginError(
+                f"{problem} (task {self._task.spec.task_id}, slot {self._slot}); this is a defect of the scaffold: "
+                "everything finished is kept, and the same command goes on once it is repaired"
+            ) from problem
+        # A scaffold that swallowed the failure of the machinery has not thereby played to an end.
+        if context.failure is not None:
+            raise context.failure
+        return context.stop or StopReason.FINISHED
+
+    async def _play_through(self, context: RecordingContext) -> None:
+        try:
+            await self._crew.scaffold.run(context)
+        except EpisodeOver as over:
+            context.stop = context.stop or over.reason
+
+    def _longest_s(self) -> float:
+        """A step or a reply may begin just before the episode's time is over, and is then seen through."""
+        limits, sampling = self._crew.rules.limits, self._crew.sampling
+        one_step = limits.cell_timeout_s + RUN_GRACE_S + 2 * OPEN_DEADLINE_S + 2 * GRADE_DEADLINE_S
+        return limits.episode_timeout_s + max(one_step, LLM_BACKSTOP * sampling.llm_timeout_s) + RUN_GRACE_S
+
+    def _record(self, outcome: Outcome, reason: StopReason | None, grade: Grade | None) -> Episode:
+        spec, crew, context = self._task.spec, self._crew, self._context
+        return Episode(
+            episode_id=f"{spec.task_id}/{self._slot}",
+            task_id=spec.task_id,
+            slot=self._slot,
+            outcome=outcome,
+            stop_reason=reason,
+            model=crew.model.name,
+            scaffold=crew.scaffold.name,
+            sandbox=crew.sandbox.name,
+            level=crew.sandbox.level,
+            feedback=crew.rules.feedback,
+            policy_version=crew.policy_version,
+            trajectory=context.trajectory() if context else Trajectory(segments=(), steps=()),
+            grade=grade,
+            thresholds=Thresholds(**spec.thresholds.model_dump()),
+            direction=spec.metric.direction,
+            reward=None,
+            usage=context.usage if context else Usage(),
+            timings=context.timings() if context else Timings(),
+            attempts=1,
+            failure=None,
+            started_at=self._started_at,
+        )
+
+
+class _ScaffoldFailedError(InfrastructureError):
+    """A foreign exception out of a scaffold, on its way to being that plugin's failure. Never escapes this file."""

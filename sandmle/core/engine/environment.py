@@ -1,0 +1,290 @@
+"""One task as a world to act in: a session in the sandbox, a grader outside it, and rules on what is told.
+
+The words are Gymnasium's: `reset`, `step`, terminated (ended by the agent), truncated (ended by a budget).
+A score comes from the grader's typed verdict on the bytes of the submission file, never from any text.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from sandmle.core.contracts.grader import Grader
+from sandmle.core.contracts.sandbox import DATA_DIR, Sandbox, SandboxSession
+from sandmle.core.contracts.scaffold import EpisodeLimits, TaskView
+from sandmle.core.engine.deadlines import deadline, see_through
+from sandmle.core.engine.feedback import Feedback
+from sandmle.core.engine.tasks import Task
+from sandmle.core.errors import GraderError, SandboxError, boundary
+from sandmle.core.types.sandbox import CellResult, CellStatus, FetchRefusal, SandboxLimits
+from sandmle.core.types.score import Grade, Medal
+from sandmle.core.types.trajectory import Action, ActionKind, FeedbackMode, Observation, StopReason
+
+SUBMISSION: Final = "submission.csv"
+MAX_SUBMISSION_BYTES: Final = 16 * 2**20
+"""Far above any submission of a micro task (thousands of rows)."""
+MAX_RESTARTS: Final = 3
+"""Sessions an episode may lose to cell timeouts and get a new one for."""
+
+# Seconds the host waits beyond what it granted; running out of one is the infrastructure's failure.
+OPEN_DEADLINE_S: Final = 60.0
+RUN_GRACE_S: Final = 30.0
+FETCH_DEADLINE_S: Final = 60.0
+GRADE_DEADLINE_S: Final = 900.0
+"""Graders keep deadlines of their own, per try and with a queue in front; this one is for a grader that hangs."""
+HEALTH_DEADLINE_S: Final = 60.0
+CLOSE_DEADLINE_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What one action came to."""
+
+    observation: Observation
+    terminated: bool = False
+    """The agent ended the episode."""
+    truncated: bool = False
+    """A budget ran out or the session is dead."""
+    reason: StopReason | None = None
+    """Why, when either is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What holds in every episode of a run."""
+
+    feedback: FeedbackMode
+    limits: EpisodeLimits
+    sandbox_limits: SandboxLimits = field(default_factory=SandboxLimits)
+
+
+class Environment:
+    """One episode's world. Used as `async with`; leaving the block ends the session."""
+
+    def __init__(self, *, task: Task, sandbox: Sandbox, grader: Grader, rules: Rules) -> None:
+        self._task = task
+        self._sandbox = sandbox
+        self._grader = grader
+        self._rules = rules
+        self._feedback = self._new_feedback()
+        self._session: SandboxSession | None = None
+        self._stack = AsyncExitStack()
+        self._restarts = 0
+        self._last_graded: tuple[str, Grade] | None = None
+        self._last_valid: Grade | None = None
+        self.seconds: dict[str, float] = {"start": 0.0, "run": 0.0, "grade": 0.0}
+        """Where the time went, as in `Timings`."""
+
+    async def __aenter__(self) -> "Environment":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def reset(self) -> TaskView:
+        """Open a fresh session and forget every submission.
+
+        Raises:
+            SandboxError: no session can be had.
+        """
+        await self.close()
+        self._restarts, self._last_graded, self._last_valid = 0, None, None
+        self._feedback = self._new_feedback()
+        await self._open_session()
+        return view_of(self._task)
+
+    async def step(self, action: Action, timeout_s: float | None = None) -> StepResult:
+        """Execute one action.
+
+        Args:
+            action: what to do.
+            timeout_s: seconds left to the episode; a cell gets at most that.
+
+        Raises:
+            SandboxError: the sandbox failed.
+            GraderError: the grader failed.
+        """
+        match action.kind:
+            case ActionKind.RUN_CODE:
+                return await self._run(action.code, timeout_s)
+            case ActionKind.SUBMIT:
+                return await self.submit()
+            case ActionKind.FINISH:
+                over = Observation(text="The episode is over.")
+                return StepResult(observation=over, terminated=True, reason=StopReason.FINISHED)
+            case ActionKind.INVALID:
+                return StepResult(observation=Observation(text=action.problem))
+
+    async def submit(self) -> StepResult:
+        """Grade the `submission.csv` that stands in the work directory; tell what the mode allows.
+
+        Raises:
+            SandboxError: the sandbox failed.
+            GraderError: the grader failed.
+        """
+        content = await self._fetch()
+        if isinstance(content, FetchRefusal):
+            grade = _refused(content)
+            self._last_graded = ("", grade)
+            return StepResult(observation=Observation(text=self._feedback.say(grade, ""), grade=grade))
+        digest, grade = await self._grade(content)
+        return StepResult(observation=Observation(text=self._feedback.say(grade, digest), grade=grade))
+
+    async def conclude(self) -> Grade | None:
+        """End the session and give the final verdict: of the last valid submission, else of the last one.
+
+        A `submission.csv` that was left in place without being submitted counts as submitted last.
+        None when there never was one.
+
+        Raises:
+            SandboxError: the sandbox failed.
+            GraderError: the grader failed.
+        """
+        await self._retire_session()
+        if self._last_valid is not None:
+            return self._last_valid
+        return self._last_graded[1] if self._last_graded else None
+
+    async def close(self) -> None:
+        """End the session whatever its state. Idempotent; not cut short by cancellation."""
+        self._session = None
+        stack = self._stack.pop_all()
+        with boundary(SandboxError, f"closing a session of sandbox {self._sandbox.name!r}"):
+            await see_through(stack.aclose(), CLOSE_DEADLINE_S)
+
+    async def _run(self, code: str, timeout_s: float | None) -> StepResult:
+        session = self._open()
+        granted = self._rules.limits.cell_timeout_s
+        allowed = granted if timeout_s is None else max(0.0, min(granted, timeout_s))
+        with self._clock("run"):
+            async with deadline(
+                allowed + RUN_GRACE_S, SandboxError, f"running a cell in sandbox {self._sandbox.name!r}"
+            ):
+                result = await session.run(code, allowed)
+        text = _shown(result)
+        match result.status:
+            case CellStatus.DIED:
+                return await self._after_death(text)
+            case CellStatus.TIMEOUT:
+                return await self._after_timeout(text, allowed, out_of_time=allowed < granted)
+            case _:
+                return StepResult(observation=Observation(text=text, cell=result.status))
+
+    async def _after_death(self, text: str) -> StepResult:
+        # Whose act was it? Were it enough to die for an episode to be left out of its group, a policy
+        # would learn to die when it is losing: only a canary that fails too takes the blame off the agent.
+        async with deadline(HEALTH_DEADLINE_S, SandboxError, f"the canary of sandbox {self._sandbox.name!r}"):
+            await self._sandbox.check_health()
+        await self._retire_session()
+        text += "\nThe session has died: the code ended its own process or used too much memory. The episode is over."
+        return StepResult(
+            observation=Observation(text=text, cell=CellStatus.DIED), truncated=True, reason=StopReason.SESSION_DIED
+        )
+
+    async def _after_timeout(self, text: str, allowed: float, *, out_of_time: bool) -> StepResult:
+        await self._retire_session()
+        text += f"\nThe cell was stopped after {allowed:.3g} seconds."
+        if out_of_time:
+            observation = Observation(text=text + " No time is left.", cell=CellStatus.TIMEOUT)
+            return StepResult(observation=observation, truncated=True, reason=StopReason.DEADLINE)
+        if self._restarts >= MAX_RESTARTS:
+            text += f" That was timeout number {MAX_RESTARTS + 1}: the episode is over."
+            observation = Observation(text=text, cell=CellStatus.TIMEOUT)
+            return StepResult(observation=observation, truncated=True, reason=StopReason.SESSION_DIED)
+        self._restarts += 1
+        await self._open_session()
+        text += (
+            " A new session has been started: all variables and all files you wrote are gone. "
+            f"A {SUBMISSION} that stood there has been kept as submitted. "
+            f"This can happen {MAX_RESTARTS - self._restarts} more times."
+        )
+        return StepResult(observation=Observation(text=text, cell=CellStatus.TIMEOUT))
+
+    async def _open_session(self) -> None:
+        with self._clock("start"):
+            async with deadline(OPEN_DEADLINE_S, SandboxError, f"opening a session in sandbox {self._sandbox.name!r}"):
+                session = self._sandbox.session(public_dir=self._task.layout.public, limits=self._rules.sandbox_limits)
+                self._session = await self._stack.enter_async_context(session)
+
+    async def _retire_session(self) -> None:
+        """End the session, look at the submission that stands in it, and let it go."""
+        if self._session is None:
+            return
+        # Whatever still runs is killed first, so that nobody writes while the file is read.
+        async with deadline(CLOSE_DEADLINE_S, SandboxError, f"ending a session of sandbox {self._sandbox.name!r}"):
+            await self._session.end()
+        content = await self._fetch()
+        if not isinstance(content, FetchRefusal):
+            await self._grade(content)
+        elif not content.reason.startswith("does not exist"):
+            self._last_graded = ("", _refused(content))
+        await self.close()
+
+    async def _fetch(self) -> bytes | FetchRefusal:
+        session = self._open()
+        with self._clock("grade"):
+            async with deadline(FETCH_DEADLINE_S, SandboxError, f"fetching {SUBMISSION}"):
+                fetched = await session.fetch(SUBMISSION, MAX_SUBMISSION_BYTES)
+        return fetched if isinstance(fetched, FetchRefusal) else fetched.files[SUBMISSION]
+
+    async def _grade(self, content: bytes) -> tuple[str, Grade]:
+        digest = hashlib.sha256(content).hexdigest()
+        if self._last_graded is None or self._last_graded[0] != digest:
+            with self._clock("grade"):
+                async with deadline(
+                    GRADE_DEADLINE_S, GraderError, f"grading a submission to {self._task.spec.task_id}"
+                ):
+                    self._last_graded = (digest, await self._grader.grade(self._task.layout.root, content))
+        grade = self._last_graded[1]
+        if grade.valid:
+            self._last_valid = grade
+        return digest, grade
+
+    def _new_feedback(self) -> Feedback:
+        return Feedback(spec=self._task.spec, mode=self._rules.feedback, cap=self._rules.limits.max_scored_submissions)
+
+    def _open(self) -> SandboxSession:
+        if self._session is None:
+            raise RuntimeError("the environment has no session: call reset() first, and step() no more once it is over")
+        return self._session
+
+    @contextmanager
+    def _clock(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.monotonic() - began
+
+
+def view_of(task: Task) -> TaskView:
+    """The public side of a task: its description, and the files as agent code sees them."""
+    files = []
+    for path in sorted(task.layout.public.iterdir()):
+        if path.is_dir():
+            count = sum(1 for one in path.rglob("*") if one.is_file())
+            files.append(f"{DATA_DIR}/{path.name}/ ({count} files)")
+        else:
+            files.append(f"{DATA_DIR}/{path.name}")
+    return TaskView(task_id=task.spec.task_id, description=task.description, files=tuple(files))
+
+
+def _refused(refusal: FetchRefusal) -> Grade:
+    return Grade(
+        valid=False,
+        score=None,
+        public_score=None,
+        medal=Medal.NONE,
+        above_median=False,
+        human_rank=None,
+        problem=f"{refusal.path} {refusal.reason}",
+    )
+
+
+def _shown(result: CellResult) -> str:
+    parts = [part.rstrip("\n") for part in (result.stdout, result.stderr) if part.strip()]
+    if result.status is CellStatus.ERROR and not result.stderr.strip():
+        parts.append("The cell raised an error.")
+    return "\n".join(parts) or ("(no output)" if result.status is CellStatus.OK else "")

@@ -1,0 +1,199 @@
+"""The episode as its scaffold sees it, with everything said and done through it recorded."""
+
+import asyncio
+import hashlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sandmle.core.contracts.llm import ChatModel
+from sandmle.core.contracts.scaffold import EpisodeLimits, EpisodeOver, TaskView
+from sandmle.core.engine.deadlines import deadline
+from sandmle.core.engine.environment import Environment
+from sandmle.core.errors import InfrastructureError, ProviderError
+from sandmle.core.types.episode import Timings
+from sandmle.core.types.message import Message, ModelReply, ReplyOptions, Usage
+from sandmle.core.types.trajectory import (
+    Action,
+    FeedbackMode,
+    Observation,
+    Segment,
+    Step,
+    StopReason,
+    Trajectory,
+    TranscriptEntry,
+)
+
+LLM_BACKSTOP: Final = 4.0
+"""The host waits this many times the deadline of one call, since a provider may try again within one reply."""
+NO_ACTION: Final = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the policy is sampled in every episode of a run."""
+
+    rng_seed: int
+    temperature: float
+    max_tokens: int
+    llm_timeout_s: float
+
+
+def derived(rng_seed: int, *path: str | int) -> int:
+    """A number in [0, 2^31) that depends on nothing but its arguments."""
+    text = "/".join(map(str, (rng_seed, *path)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+class RecordingContext:
+    """Implements `EpisodeContext` over an environment and a model."""
+
+    def __init__(
+        self,
+        *,
+        view: TaskView,
+        slot: int,
+        environment: Environment,
+        model: ChatModel,
+        sampling: Sampling,
+        limits: EpisodeLimits,
+        feedback: FeedbackMode,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._view = view
+        self._slot = slot
+        self._environment = environment
+        self._model = model
+        self._sampling = sampling
+        self._limits = limits
+        self._feedback = feedback
+        self._clock = clock
+        self._began = clock()
+        self._rng = random.Random(derived(sampling.rng_seed, view.task_id, slot, "scaffold"))
+        self._segments: list[list[TranscriptEntry]] = []
+        self._steps: list[Step] = []
+        self._turns = 0
+        self._llm_s = 0.0
+        self._acting = asyncio.Lock()
+        self.usage = Usage()
+        self.stop: StopReason | None = None
+        """Why the episode is over; None while it goes on."""
+        self.failure: InfrastructureError | None = None
+        """The infrastructure failure that a scaffold saw, kept in case the scaffold swallows it."""
+        self.last_action: str = NO_ACTION
+        """Kind of the last action begun."""
+
+    @property
+    def task(self) -> TaskView:
+        return self._view
+
+    @property
+    def limits(self) -> EpisodeLimits:
+        return self._limits
+
+    @property
+    def feedback(self) -> FeedbackMode:
+        return self._feedback
+
+    @property
+    def rng(self) -> random.Random:
+        return self._rng
+
+    async def ask(self, messages: Sequence[Message], *, stop: tuple[str, ...] = ()) -> ModelReply:
+        self._refuse_when_over()
+        if self._turns >= self._limits.max_turns:
+            raise self._over(StopReason.MAX_TURNS)
+        turn = self._turns
+        self._turns += 1
+        options = ReplyOptions(
+            temperature=self._sampling.temperature,
+            max_tokens=self._sampling.max_tokens,
+            stop=stop,
+            sample_index=derived(self._sampling.rng_seed, self._view.task_id, self._slot, turn),
+            timeout_s=self._sampling.llm_timeout_s,
+        )
+        conversation = tuple(messages)
+        began = self._clock()
+        try:
+            async with deadline(LLM_BACKSTOP * options.timeout_s, ProviderError, f"asking {self._model.name}"):
+                reply = _readable(await self._model.reply(conversation, options))
+        except InfrastructureError as problem:
+            self.failure = problem
+            raise
+        finally:
+            self._llm_s += self._clock() - began
+        self._record(conversation, reply, turn)
+        return reply
+
+    async def act(self, action: Action) -> Observation:
+        async with self._acting:
+            self._refuse_when_over()
+            self.last_action = action.kind.value
+            began = self._clock()
+            try:
+                result = await self._environment.step(action, self._remaining_s())
+            except InfrastructureError as problem:
+                self.failure = problem
+                raise
+            wall_s = self._clock() - began
+            turn = max(0, self._turns - 1)
+            self._steps.append(Step(action=action, observation=result.observation, turn=turn, wall_s=wall_s))
+            if result.reason is not None:
+                raise self._over(result.reason)
+            return result.observation
+
+    def trajectory(self) -> Trajectory:
+        """What has been recorded so far."""
+        segments = tuple(Segment(entries=tuple(entries)) for entries in self._segments)
+        return Trajectory(segments=segments, steps=tuple(self._steps))
+
+    def timings(self) -> Timings:
+        """Where the time since the beginning of the episode went."""
+        spent = self._environment.seconds
+        known = self._llm_s + sum(spent.values())
+        return Timings(
+            llm_s=self._llm_s,
+            start_s=spent["start"],
+            run_s=spent["run"],
+            grade_s=spent["grade"],
+            other_s=max(0.0, self._clock() - self._began - known),
+        )
+
+    def _remaining_s(self) -> float:
+        return self._limits.episode_timeout_s - (self._clock() - self._began)
+
+    def _refuse_when_over(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        if self.stop is not None:
+            raise EpisodeOver(self.stop)
+        if self._remaining_s() <= 0:
+            raise self._over(StopReason.DEADLINE)
+
+    def _over(self, reason: StopReason) -> EpisodeOver:
+        self.stop = self.stop or reason
+        return EpisodeOver(self.stop)
+
+    def _record(self, conversation: tuple[Message, ...], reply: ModelReply, turn: int) -> None:
+        """Extend the last segment when the conversation only grew; begin a new one when it was edited."""
+        current = self._segments[-1] if self._segments else []
+        said = tuple(entry.message for entry in current)
+        if not current or conversation[: len(said)] != said:
+            current, said = [], ()
+            self._segments.append(current)
+        current.extend(TranscriptEntry(message=message) for message in conversation[len(said) :])
+        answer = Message(role="assistant", content=reply.text)
+        current.append(TranscriptEntry(message=answer, reply=reply, turn=turn))
+        self.usage = Usage(
+            prompt_tokens=self.usage.prompt_tokens + reply.usage.prompt_tokens,
+            completion_tokens=self.usage.completion_tokens + reply.usage.completion_tokens,
+            cost_usd=self.usage.cost_usd + reply.usage.cost_usd,
+        )
+
+
+def _readable(reply: ModelReply) -> ModelReply:
+    # A provider's JSON can hold half of a surrogate pair, which no file and no other process can take.
+    text = reply.text.encode("utf-8", "replace").decode("utf-8")
+    return reply if text == reply.text else replace(reply, text=text)

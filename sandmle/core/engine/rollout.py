@@ -1,0 +1,144 @@
+"""Tasks in, episodes out: k slots per task, so many at once, each attempt's failure laid at the right door.
+
+What the agent does wrong is data. What the infrastructure does wrong is recorded and the slot tried again,
+then left out of its group. What a plugin does wrong ends the run, with everything finished kept.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from sandmle.core.engine.attempt import Attempt, Crew
+from sandmle.core.engine.store import FailureRecord, RunStore
+from sandmle.core.engine.tasks import Task
+from sandmle.core.errors import InfrastructureError
+from sandmle.core.hooks.events import EpisodeFinished, Event, InfrastructureFailed
+from sandmle.core.types.episode import Episode
+
+FAILURES_IN_A_ROW: Final = 10
+"""Infrastructure failures without a finished episode between them that end the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run is to hold."""
+
+    run_id: str
+    tasks: Sequence[Task]
+    group_size: int
+    concurrency: int
+    infrastructure_retries: int
+
+    def slots(self) -> Iterator[tuple[Task, int]]:
+        """Every slot, group by group."""
+        for task in self.tasks:
+            for slot in range(self.group_size):
+                yield task, slot
+
+
+class Rollout:
+    """Fills the slots of a run that are not recorded yet."""
+
+    def __init__(self, crew: Crew, plan: Plan, store: RunStore, emit: Callable[[Event], None]) -> None:
+        self._crew = crew
+        self._plan = plan
+        self._store = store
+        self._emit = emit
+        self._failed_in_a_row = 0
+        self._left_out: list[Episode] = []
+
+    async def run(self, drain: asyncio.Event) -> None:
+        """Play every slot that is not recorded; once `drain` is set, only finish those under way.
+
+        Raises:
+            InfrastructureError: too many failures in a row, or records cannot be written.
+            PluginError: a plugin failed in its own code.
+        """
+        done = self._store.done
+        waiting = (slot for slot in self._plan.slots() if (slot[0].spec.task_id, slot[1]) not in done)
+        failure: BaseException | None = None
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(self._plan.concurrency):
+                    workers.create_task(self._work(waiting, drain))
+        except BaseExceptionGroup as group:
+            # The first failure cancelled the other workers; there is nothing to say about those.
+            failure = group.exceptions[0]
+        if failure is not None:
+            raise failure
+        self._flush_left_out()
+
+    async def _work(self, waiting: Iterator[tuple[Task, int]], drain: asyncio.Event) -> None:
+        for task, slot in waiting:
+            if drain.is_set():
+                return
+            await self._fill(task, slot, drain)
+
+    async def _fill(self, task: Task, slot: int, drain: asyncio.Event) -> None:
+        tries = 1 + self._plan.infrastructure_retries
+        for number in range(1, tries + 1):
+            attempt = Attempt(self._crew, task, slot)
+            try:
+                episode = await attempt.play()
+            except InfrastructureError as problem:
+                self._note_failure(task, slot, number, problem, attempt.last_action)
+                if number == tries:
+                    self._left_out.append(attempt.left_out(problem, attempts=tries))
+                elif drain.is_set():
+                    return
+            else:
+                self._failed_in_a_row = 0
+                self._flush_left_out()
+                self._keep(replace(episode, attempts=number))
+                return
+
+    def _note_failure(self, task: Task, slot: int, number: int, problem: InfrastructureError, after: str) -> None:
+        record = FailureRecord(
+            task_id=task.spec.task_id,
+            slot=slot,
+            attempt=number,
+            kind=type(problem).__name__,
+            error=str(problem),
+            after=after,
+            at=datetime.now(UTC).isoformat(),
+        )
+        self._store.add_failure(record)
+        self._emit(
+            InfrastructureFailed(
+                run_id=self._plan.run_id,
+                task_id=record.task_id,
+                slot=slot,
+                attempt=number,
+                error=f"{record.kind}: {record.error}",
+                after=after,
+            )
+        )
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= FAILURES_IN_A_ROW:
+            raise type(problem)(
+                f"{FAILURES_IN_A_ROW} infrastructure failures in a row; the run has stopped, what is finished is kept, "
+                f"and the same command goes on from there. The last failure: {problem}"
+            ) from problem
+
+    def _flush_left_out(self) -> None:
+        # Slots are left out only once the machinery is seen to work again (or the run is over): what a
+        # lasting outage failed is then still to be played when the run is resumed.
+        for episode in self._left_out:
+            self._keep(episode)
+        self._left_out.clear()
+
+    def _keep(self, episode: Episode) -> None:
+        self._store.add_episode(episode)
+        self._emit(
+            EpisodeFinished(
+                run_id=self._plan.run_id,
+                task_id=episode.task_id,
+                slot=episode.slot,
+                outcome=episode.outcome.value,
+                medal=episode.grade.medal.value if episode.grade else "none",
+                reward=episode.reward.total if episode.reward else None,
+                wall_s=episode.timings.total_s,
+            )
+        )

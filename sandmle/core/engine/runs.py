@@ -1,0 +1,194 @@
+"""One whole run: everything it needs is opened, the rollout fills the run directory, everything is closed."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sandmle.core.contracts.benchmark import Benchmark
+from sandmle.core.contracts.llm import ChatModel
+from sandmle.core.contracts.sandbox import Sandbox
+from sandmle.core.contracts.scaffold import EpisodeLimits
+from sandmle.core.contracts.tracker import Tracker
+from sandmle.core.engine.attempt import Crew
+from sandmle.core.engine.deadlines import deadline, see_through
+from sandmle.core.engine.environment import Rules
+from sandmle.core.engine.grading import LocalGrader
+from sandmle.core.engine.recording import Sampling
+from sandmle.core.engine.rollout import Plan, Rollout
+from sandmle.core.engine.scoring import open_preset
+from sandmle.core.engine.settings import RunSettings
+from sandmle.core.engine.store import RunStore, open_store
+from sandmle.core.engine.summary import RunSummary, summarize_run
+from sandmle.core.engine.tasks import Task, read_task
+from sandmle.core.engine.toolkit import Toolkit
+from sandmle.core.errors import SandboxError, SandmleError, StoreError, TaskError, boundary
+from sandmle.core.hooks.events import Event, RunFinished, RunStarted
+from sandmle.core.hooks.registry import Kind
+from sandmle.core.types.episode import Outcome
+
+log = logging.getLogger(__name__)
+
+START_DEADLINE_S: Final = 300.0
+"""Launching and probing a sandbox; pulling nothing."""
+CLOSE_DEADLINE_S: Final = 30.0
+
+_PLAYING: Final = (Kind.LLM, Kind.SANDBOX, Kind.SCAFFOLD, Kind.MILESTONE)
+"""Kinds whose plugin sections decide what an episode is. Where tasks lie does not: their hashes are compared."""
+
+
+async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSummary:
+    """Run the configured agent on the configured benchmark; the same call on the same directory resumes.
+
+    Args:
+        toolkit: plugins and settings; `[run]` says what is run.
+        out: the run directory.
+        drain: once set, what is under way is finished and nothing new is started.
+
+    Raises:
+        UsageError: a name, the configuration, a task or the directory cannot be used.
+        InfrastructureError: the machinery cannot be started, or failed too often in a row.
+        PluginError: a plugin failed in its own code.
+    """
+    settings = toolkit.settings.run
+    tasks = load_tasks(toolkit)
+    preset = open_preset(toolkit, settings.reward)
+    scaffold = toolkit.make(Kind.SCAFFOLD, settings.scaffold)
+    sandbox: Sandbox = toolkit.make(Kind.SANDBOX, settings.sandbox)
+    trackers = {name: toolkit.make(Kind.TRACKER, name) for name in settings.trackers}
+    plan = Plan(
+        run_id=out.resolve().name,
+        tasks=tasks,
+        group_size=settings.group_size,
+        concurrency=settings.concurrency,
+        infrastructure_retries=settings.infrastructure_retries,
+    )
+    expected = len(tasks) * settings.group_size
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(_open_model(toolkit, settings.model))
+        store = stack.enter_context(open_store(out, _record_of(toolkit, tasks)))
+        announcer = stack.enter_context(_announcing(toolkit, store, trackers))
+        announcer.emit(RunStarted(run_id=plan.run_id, episodes=expected, done=len(store.done)))
+        if len(store.done) < expected:
+            grader = LocalGrader()
+            stack.push_async_callback(lambda: see_through(grader.close(), CLOSE_DEADLINE_S))
+            await _start(sandbox, stack)
+            crew = Crew(
+                model=model,
+                scaffold=scaffold,
+                sandbox=sandbox,
+                grader=grader,
+                preset=preset,
+                rules=_rules(settings),
+                sampling=_sampling(settings),
+            )
+            await Rollout(crew, plan, store, announcer.emit).run(drain)
+        summary = summarize_run(out, expected=expected, interrupted=drain.is_set(), reward=settings.reward)
+        left_out = summary.outcomes.get(Outcome.INFRASTRUCTURE.value, 0)
+        announcer.emit(RunFinished(run_id=plan.run_id, episodes=summary.episodes, infrastructure=left_out))
+    return summary
+
+
+def load_tasks(toolkit: Toolkit) -> list[Task]:
+    """The tasks of the configured benchmark, read.
+
+    Raises:
+        UsageError: the benchmark or one of its tasks cannot be used, or two tasks have one id.
+    """
+    benchmark: Benchmark = toolkit.make(Kind.BENCHMARK, toolkit.settings.run.benchmark)
+    found: dict[str, Task] = {}
+    for path in benchmark.task_dirs():
+        task = read_task(path)
+        taken = found.setdefault(task.spec.task_id, task)
+        if taken is not task:
+            raise TaskError(f"two tasks have the id {task.spec.task_id!r}: {taken.layout.root} and {path}; remove one")
+    return list(found.values())
+
+
+def _record_of(toolkit: Toolkit, tasks: Sequence[Task]) -> dict[str, Any]:
+    """What must not change between two starts of a run."""
+    settings = toolkit.settings
+    presets = settings.reward.presets
+    return {
+        "run": settings.run.model_dump(mode="json", exclude={"trackers"}),
+        "reward": {"presets": {settings.run.reward: dict(presets[settings.run.reward])}},
+        "plugin": {kind.value: settings.plugin[kind.value] for kind in _PLAYING if kind.value in settings.plugin},
+        "tasks": {task.spec.task_id: hashlib.sha256(task.layout.spec.read_bytes()).hexdigest() for task in tasks},
+    }
+
+
+def _rules(settings: RunSettings) -> Rules:
+    limits = EpisodeLimits(
+        max_turns=settings.max_turns,
+        cell_timeout_s=settings.cell_timeout_s,
+        episode_timeout_s=settings.episode_timeout_s,
+        max_scored_submissions=settings.max_scored_submissions,
+    )
+    return Rules(feedback=settings.feedback, limits=limits)
+
+
+def _sampling(settings: RunSettings) -> Sampling:
+    return Sampling(
+        rng_seed=settings.rng_seed,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        llm_timeout_s=settings.llm_timeout_s,
+    )
+
+
+@asynccontextmanager
+async def _open_model(toolkit: Toolkit, name: str) -> AsyncIterator[ChatModel]:
+    model = toolkit.open_model(name)
+    try:
+        yield model
+    finally:
+        await see_through(model.close(), CLOSE_DEADLINE_S)
+
+
+async def _start(sandbox: Sandbox, stack: AsyncExitStack) -> None:
+    # close() is registered first: a sandbox that started half has processes to be ended, too.
+    stack.push_async_callback(lambda: see_through(sandbox.close(), CLOSE_DEADLINE_S))
+    async with deadline(START_DEADLINE_S, SandboxError, f"starting sandbox {sandbox.name!r}"):
+        await sandbox.start()
+
+
+class _Announcer:
+    """Tells of each event: the event log, the plugins, the trackers. None of the latter can stop a run."""
+
+    def __init__(self, toolkit: Toolkit, store: RunStore, trackers: dict[str, Tracker]) -> None:
+        self._toolkit = toolkit
+        self._store = store
+        self._trackers = trackers
+
+    def emit(self, event: Event) -> None:
+        self._store.add_event(event)
+        self._toolkit.plugins.emit(event)
+        for name, tracker in self._trackers.items():
+            with _only_logged(f"tracker {name!r} failed on {type(event).__name__}"):
+                tracker.record(event)
+
+    def close(self) -> None:
+        for name, tracker in self._trackers.items():
+            with _only_logged(f"tracker {name!r} failed to close"):
+                tracker.close()
+
+
+@contextmanager
+def _announcing(toolkit: Toolkit, store: RunStore, trackers: dict[str, Tracker]) -> Iterator[_Announcer]:
+    announcer = _Announcer(toolkit, store, trackers)
+    try:
+        yield announcer
+    finally:
+        announcer.close()
+
+
+@contextmanager
+def _only_logged(what: str) -> Iterator[None]:
+    try:
+        with boundary(StoreError, what):
+            yield
+    except SandmleError as problem:
+        log.warning("%s", problem, exc_info=problem)

@@ -1,0 +1,100 @@
+"""What a command tells of a run: ready for JSON, and as lines for a person."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sandmle.core.engine.evaluation import failure_counts, failure_rates, summarize
+from sandmle.core.engine.store import read_episodes, read_failures
+from sandmle.core.types.report import AgentSummary, Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """How far a run is and what came of it."""
+
+    run_dir: str
+    expected: int
+    """Episodes the run holds when complete."""
+    episodes: int
+    """Of which are recorded, those of earlier starts included."""
+    complete: bool
+    interrupted: bool
+    """It was asked to drain."""
+    levels: Sequence[str]
+    """Sandbox and isolation level of the episodes, as shown by live probes: `process L2` and so on."""
+    reward: str
+    """Name of the reward preset."""
+    outcomes: Mapping[str, int]
+    infrastructure_failures: Mapping[str, int]
+    """By the kind of the action before; those a retry made good included."""
+    infrastructure_failure_rates: Mapping[str, float]
+    """Per action of that kind."""
+    agents: Sequence[AgentSummary]
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON has it; what is not a number is null."""
+        return {name: json_ready(value) for name, value in asdict(self).items()}
+
+    def as_text(self) -> str:
+        """A few lines for a person."""
+        lines = [f"{self.episodes} of {self.expected} episodes in {self.run_dir} ({', '.join(self.levels)})"]
+        lines.extend(agent_line(agent) for agent in self.agents)
+        if self.infrastructure_failures:
+            counts = ", ".join(f"{count} after {kind}" for kind, count in self.infrastructure_failures.items())
+            lines.append(f"infrastructure failures: {counts}; {self.outcomes.get('infrastructure', 0)} slots left out")
+        if not self.complete:
+            lines.append("stopped short; the same command goes on from there")
+        return "\n".join(lines)
+
+
+def summarize_run(run_dir: Path, *, expected: int, interrupted: bool, reward: str) -> RunSummary:
+    """Read the records of a run and sum them up.
+
+    Raises:
+        RunError: the records cannot be read.
+    """
+    episodes = tuple(read_episodes(run_dir))
+    failures = tuple(read_failures(run_dir))
+    return RunSummary(
+        run_dir=str(run_dir),
+        expected=expected,
+        episodes=len(episodes),
+        complete=len(episodes) >= expected,
+        interrupted=interrupted,
+        levels=sorted({f"{episode.sandbox} {episode.level.value}" for episode in episodes}),
+        reward=reward,
+        outcomes=dict(sorted(Counter(episode.outcome.value for episode in episodes).items())),
+        infrastructure_failures=failure_counts(failures),
+        infrastructure_failure_rates=failure_rates(failures, episodes),
+        agents=summarize(episodes),
+    )
+
+
+def agent_line(agent: AgentSummary) -> str:
+    """One agent on one line."""
+    shown = {
+        "reward": agent.reward,
+        "valid": agent.valid,
+        "any medal": agent.any_medal,
+        "gold": agent.gold,
+        "HumanRank": agent.human_rank,
+    }
+    numbers = ", ".join(f"{name} {_interval(value)}" for name, value in shown.items())
+    return f"{agent.model} ({agent.scaffold}, {agent.feedback}): {numbers}"
+
+
+def json_ready(value: Any) -> Any:
+    """Mappings and sequences for `json.dumps`; NaN and infinity, for which JSON has no word, become None."""
+    if isinstance(value, Mapping):
+        return {str(key): json_ready(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _interval(value: Estimate) -> str:
+    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]" if value.tasks else "-"

@@ -1,0 +1,1 @@
+"""Sets of tasks to run agents on."""

@@ -1,0 +1,1 @@
+"""Records of what happens while a run goes on."""

@@ -1,0 +1,1 @@
+"""The built-in milestones, from which reward presets are made."""

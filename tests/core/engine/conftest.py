@@ -1,0 +1,290 @@
+"""A hand-made task, and a sandbox, a model and a scaffold that do as a test tells them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeLimits
+from sandmle.core.engine.attempt import Crew
+from sandmle.core.engine.environment import Rules
+from sandmle.core.engine.grading import LocalGrader
+from sandmle.core.engine.recording import Sampling
+from sandmle.core.engine.scoring import Preset
+from sandmle.core.engine.tasks import Task, write_task
+from sandmle.core.errors import SandboxError
+from sandmle.core.types.message import Message, ModelReply, ReplyOptions, Usage
+from sandmle.core.types.sandbox import (
+    CellResult,
+    CellStatus,
+    FetchedFiles,
+    FetchRefusal,
+    IsolationLevel,
+    SandboxLimits,
+)
+from sandmle.core.types.score import Direction, Prediction
+from sandmle.core.types.synthesis import TaskDraft
+from sandmle.core.types.task import (
+    MetricRecord,
+    Provenance,
+    RowCounts,
+    SubmissionFormat,
+    TaskSpec,
+    ThresholdRecord,
+)
+from sandmle.core.types.trajectory import Action, ActionKind, FeedbackMode
+from sandmle.rewards.milestones import milestones
+
+N_ROWS = 20
+"""Test rows of the hand-made task; the even ones are on the private board."""
+
+
+def submission(error: float) -> bytes:
+    """A valid submission to the hand-made task whose root mean squared error is `error` on both boards."""
+    return ("id,y\n" + "".join(f"{row},{row + error}\n" for row in range(N_ROWS))).encode()
+
+
+def _draft(task_id: str) -> TaskDraft:
+    spec = TaskSpec(
+        task_id=task_id,
+        title="Copy the number",
+        domain="tests",
+        modality="tabular",
+        task_type="regression",
+        rule_family="identity",
+        noise_families=("none",),
+        metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
+        submission=SubmissionFormat(id_column="id", target_columns=("y",), prediction=Prediction.VALUE),
+        rows=RowCounts(train=50, public_board=N_ROWS // 2, private_board=N_ROWS // 2),
+        dna={},
+        thresholds=ThresholdRecord(gold=0.1, silver=0.2, bronze=0.4, median=0.5),
+        solutions=(),
+        checks_passed=(),
+        provenance=Provenance(
+            generator_model="by hand",
+            rng_seed=0,
+            index=0,
+            seed_id="none",
+            prompt_sha256={},
+            versions={},
+            content_sha256={},
+        ),
+    )
+    boards = ("private", "public")
+    answers = "id,y,board\n" + "".join(f"{row},{row},{boards[row % 2]}\n" for row in range(N_ROWS))
+    leaderboard = "rank,score\n" + "".join(f"{rank},{rank / 10}\n" for rank in range(1, 10))
+    public = {
+        "train.csv": ("id,x,y\n" + "".join(f"{row},{row},{row}\n" for row in range(100, 150))).encode(),
+        "test.csv": ("id,x\n" + "".join(f"{row},{row}\n" for row in range(N_ROWS))).encode(),
+        "sample_submission.csv": submission(5),
+        "pictures/a.png": b"a",
+        "pictures/b.png": b"b",
+    }
+    private = {"answers.csv": answers.encode(), "leaderboard.csv": leaderboard.encode()}
+    return TaskDraft(spec=spec, description="Copy x to y.", public=public, private=private)
+
+
+@pytest.fixture
+def make_task(tmp_path: Path) -> Callable[..., Task]:
+    return lambda task_id="copy": write_task(tmp_path / "tasks", _draft(task_id))
+
+
+@pytest.fixture
+def task(make_task) -> Task:
+    return make_task()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def grader() -> AsyncIterator[LocalGrader]:
+    made = LocalGrader()
+    yield made
+    await made.close()
+
+
+@dataclass
+class PuppetSession:
+    """Understands `write ERROR`, `junk`, `link`, `die`, `hang` and `break`; anything else is printed back."""
+
+    owner: "PuppetSandbox"
+    files: dict[str, bytes | str] = field(default_factory=dict)
+    dead: bool = False
+
+    async def run(self, code: str, timeout_s: float) -> CellResult:
+        self.owner.ran.append(code)
+        word, _, rest = code.partition(" ")
+        status, out = CellStatus.OK, ""
+        match word:
+            case "write":
+                self.files["submission.csv"] = submission(float(rest))
+            case "junk":
+                self.files["submission.csv"] = b"nothing,here\n"
+            case "link":
+                self.files["submission.csv"] = "is a symbolic link"
+            case "big":
+                self.files["submission.csv"] = "is larger than 3 bytes"
+            case "die":
+                self.dead, status = True, CellStatus.DIED
+            case "hang":
+                self.dead, status = True, CellStatus.TIMEOUT
+            case "break":
+                raise SandboxError("the zygote is gone")
+            case "stall":
+                await asyncio.sleep(0.05)
+            case _:
+                out = code
+        return CellResult(status=status, stdout=out, stderr="", wall_s=0.0)
+
+    async def fetch(self, path: str, max_bytes: int) -> FetchedFiles | FetchRefusal:
+        content = self.files.get(path, "does not exist")
+        if isinstance(content, str):
+            return FetchRefusal(path=path, reason=content)
+        return FetchedFiles(files={path: content})
+
+    async def fetch_tree(self, path: str, max_bytes: int, max_files: int) -> FetchedFiles | FetchRefusal:
+        raise NotImplementedError
+
+    async def end(self) -> None:
+        self.dead = True
+
+
+@dataclass
+class PuppetSandbox:
+    """Fails as often as it is told to."""
+
+    name: str = "puppet"
+    level: IsolationLevel = IsolationLevel.L2
+    canary_fails: bool = False
+    refuse_sessions: int = 0
+    open_sessions: int = 0
+    opened: int = 0
+    most_open: int = 0
+    shown: list[Path | None] = field(default_factory=list)
+    ran: list[str] = field(default_factory=list)
+
+    async def start(self) -> None:
+        pass
+
+    @asynccontextmanager
+    async def session(self, *, public_dir: Path | None, limits: SandboxLimits) -> AsyncIterator[PuppetSession]:
+        if self.refuse_sessions > 0:
+            self.refuse_sessions -= 1
+            raise SandboxError("no session to be had")
+        self.shown.append(public_dir)
+        self.opened += 1
+        self.open_sessions += 1
+        self.most_open = max(self.most_open, self.open_sessions)
+        try:
+            yield PuppetSession(self)
+        finally:
+            self.open_sessions -= 1
+
+    async def check_health(self) -> None:
+        if self.canary_fails:
+            raise SandboxError("the canary died, too")
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass
+class PuppetModel:
+    """Answers with the lines of a script, one per reply; the last one again when they run out."""
+
+    script: Sequence[str]
+    name: str = "puppet/model"
+    asked: list[ReplyOptions] = field(default_factory=list)
+
+    async def reply(self, messages: Sequence[Message], options: ReplyOptions) -> ModelReply:
+        self.asked.append(options)
+        turn = sum(message.role == "assistant" for message in messages)
+        text = self.script[min(turn, len(self.script) - 1)]
+        ids = tuple(range(len(text.split())))
+        return ModelReply(
+            text=text,
+            usage=Usage(prompt_tokens=3, completion_tokens=len(ids)),
+            prompt_ids=(1, 2, 3),
+            sampled_ids=ids,
+            log_probs=tuple(-0.5 - one for one in ids),
+        )
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass
+class PuppetScaffold:
+    """Each reply is one action: `submit`, `finish`, `mumble`, or a cell."""
+
+    name: str = "puppet"
+    before: Callable[[EpisodeContext], None] = lambda episode: None
+
+    async def run(self, episode: EpisodeContext) -> None:
+        self.before(episode)
+        conversation = [Message(role="user", content=episode.task.description)]
+        while True:
+            reply = await episode.ask(conversation)
+            word = reply.text.removeprefix("<think>so</think>")
+            match word:
+                case "submit":
+                    action = Action(kind=ActionKind.SUBMIT)
+                case "finish":
+                    action = Action(kind=ActionKind.FINISH)
+                case "mumble":
+                    action = Action(kind=ActionKind.INVALID, problem="say something")
+                case _:
+                    action = Action(kind=ActionKind.RUN_CODE, code=word)
+            seen = await episode.act(action)
+            conversation += [
+                Message(role="assistant", content=reply.text),
+                Message(role="user", content=seen.text),
+            ]
+
+    def mermaid(self) -> str:
+        return ""
+
+
+LIMITS = EpisodeLimits(max_turns=12, cell_timeout_s=5, episode_timeout_s=60, max_scored_submissions=2)
+RELEASE = {"format": 0.1, "valid": 0.2, "median": 0.1, "bronze": 0.4, "silver": 0.1, "gold": 0.1}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Makes the pieces of a test's episode."""
+
+    grader: LocalGrader
+
+    def rules(self, feedback: FeedbackMode = FeedbackMode.PUBLIC_BOARD, limits: EpisodeLimits = LIMITS) -> Rules:
+        return Rules(feedback=feedback, limits=limits)
+
+    def crew(self, script: Sequence[str], *, sandbox: PuppetSandbox | None = None, **changes: object) -> Crew:
+        by_name = {one.name: one for one in milestones()}
+        pieces: dict[str, object] = {
+            "model": PuppetModel(script),
+            "scaffold": PuppetScaffold(),
+            "sandbox": sandbox or PuppetSandbox(),
+            "grader": self.grader,
+            "preset": Preset(name="release", weights=RELEASE, milestones=tuple(by_name[name] for name in RELEASE)),
+            "rules": self.rules(),
+            "sampling": Sampling(rng_seed=7, temperature=1.0, max_tokens=100, llm_timeout_s=10),
+        }
+        return Crew(**{**pieces, **changes})
+
+
+@pytest.fixture
+def stage(grader: LocalGrader) -> Stage:
+    return Stage(grader)
+
+
+@pytest.fixture
+def puppet_sandbox() -> PuppetSandbox:
+    return PuppetSandbox()
+
+
+@pytest.fixture
+def puppets() -> dict[str, type]:
+    """The puppets' classes, for tests that make their own."""
+    return {"sandbox": PuppetSandbox, "model": PuppetModel, "scaffold": PuppetScaffold}
