@@ -1,0 +1,1 @@
+"""The scripted agent: does the work in real Python, reading only the conversation it is sent."""

@@ -1,0 +1,102 @@
+"""Plays the scripted agent: the next reply, from the conversation alone. Pure."""
+
+import hashlib
+import random
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+
+from sandmle.core.types.message import Message
+from sandmle.core.types.metrics import METRICS
+from sandmle.core.types.score import Prediction
+from sandmle.plugins.llms.offline.agent.conversation import Conversation, Turn, read_conversation
+from sandmle.plugins.llms.offline.agent.facts import find_metric, read_facts
+from sandmle.plugins.llms.offline.agent.weak import Care, glance_cell, quick_cell
+from sandmle.plugins.llms.offline.agent.writer import Plan, fallback_cell, look_cell, modelling_cell
+
+MAX_TRIES = 4
+"""Modelling cells after which the agent hands in what it has."""
+_KEY_ERROR = re.compile(r"KeyError: ['\"]([^'\"]+)['\"]")
+
+
+class Strength(StrEnum):
+    WEAK = "weak"
+    MIDDLE = "middle"
+    STRONG = "strong"
+
+
+def play(messages: Sequence[Message], strength: Strength, sample_index: int) -> str:
+    """The agent's next reply. The same conversation, strength and index give the same reply."""
+    conversation = read_conversation(messages)
+    digest = hashlib.sha256(f"{sample_index}\n{conversation.task}".encode()).digest()
+    rng = random.Random(int.from_bytes(digest[:8], "big"))
+    last = conversation.turns[-1] if conversation.turns else None
+    if last is None:
+        cell = glance_cell() if strength is Strength.WEAK else look_cell()
+        return _code("I look at the files first.", cell)
+    if last.stage in ("model", "repair") and not last.failed:
+        return _score("The cell wrote submission.csv; I have it looked at.")
+    if last.stage == "score" and not last.refused:
+        return _answer(f"The submission was taken ({_first_line(last)}). I am done.")
+    tries = conversation.count("model", "repair")
+    if tries >= MAX_TRIES:
+        if conversation.count("score") and last.stage == "score":
+            return _answer("I could not get any further.")
+        return _code("Nothing has worked; I hand in the sample submission.", fallback_cell("repair"))
+    thought = "Now I model it." if tries == 0 else f"That did not work: {_complaint(last)}. I change what failed."
+    stage = "repair" if tries else "model"
+    if strength is Strength.WEAK:
+        return _code(thought, _weak_cell(conversation, rng, stage))
+    return _code(thought, _modelling(conversation, strength, rng, stage, tries))
+
+
+def _weak_cell(conversation: Conversation, rng: random.Random, stage: str) -> str:
+    prediction = METRICS[find_metric(conversation.task) or "accuracy"].prediction
+    told = "\n".join(turn.response for turn in conversation.turns)
+    # A beginner forgets either thing now and then, until told.
+    forgets_missing, forgets_names = rng.random() < 0.5, rng.random() < 0.3
+    scored_badly = any(turn.stage == "score" and turn.refused for turn in conversation.turns)
+    care = Care(
+        missing="NaN" in told or not forgets_missing, names=scored_badly or not forgets_names, negative=scored_badly
+    )
+    return quick_cell(prediction is Prediction.VALUE, prediction is Prediction.PROBABILITY, care, rng, stage)
+
+
+def _modelling(conversation: Conversation, strength: Strength, rng: random.Random, stage: str, tries: int) -> str:
+    look = conversation.last("look")
+    facts = read_facts(conversation.task, look.response if look else "")
+    if facts is None:
+        # The look failed: all that is left is what a beginner would do, with care.
+        prediction = METRICS[find_metric(conversation.task) or "accuracy"].prediction
+        care = Care(missing=True, names=True, negative=False)
+        return quick_cell(prediction is Prediction.VALUE, prediction is Prediction.PROBABILITY, care, rng, stage)
+    blamed = [name for turn in conversation.turns for name in _KEY_ERROR.findall(turn.response)]
+    plan = Plan(
+        facts=facts,
+        search=strength is Strength.STRONG,
+        simple=tries > (1 if blamed else 0),
+        leave_out=tuple(dict.fromkeys(blamed)),
+    )
+    return modelling_cell(plan, rng, stage)
+
+
+def _complaint(turn: Turn) -> str:
+    lines = [line.strip() for line in turn.response.splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"\w*(Error|Exception)\b", line) or "nvalid" in line]
+    return (telling or lines or ["nothing came back"])[-1][:200]
+
+
+def _first_line(turn: Turn) -> str:
+    return next((line.strip() for line in turn.response.splitlines() if line.strip()), "no words")[:160]
+
+
+def _code(thought: str, code: str) -> str:
+    return f"<think>\n{thought}\n</think>\n<tool_call>\npython\n<code>\n{code.strip()}\n</code>\n</tool_call>"
+
+
+def _score(thought: str) -> str:
+    return f'<think>\n{thought}\n</think>\n<tool_call>\n{{"name": "Score", "arguments": {{}}}}\n</tool_call>'
+
+
+def _answer(thought: str) -> str:
+    return f"<think>\n{thought}\n</think>\n<answer>submission</answer>"

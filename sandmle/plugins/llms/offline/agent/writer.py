@@ -1,0 +1,188 @@
+"""Writes the agent's cells: snippets it needs, and a main part that says what this task is. Pure."""
+
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from sandmle.plugins.llms.offline.agent.facts import Facts
+from sandmle.plugins.llms.offline.agent.models import (
+    Candidate,
+    imports_for,
+    searched_candidates,
+    sensible_candidates,
+)
+
+SNIPPETS = "sandmle.plugins.llms.offline.agent.snippets"
+_OWN_IMPORT = re.compile(r"^from sandmle\.[^\n]*\n", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How one modelling cell is to go about it."""
+
+    facts: Facts
+    search: bool
+    """Whether to search views and models and to blend, or to take the best of a few models on one view."""
+    simple: bool = False
+    """Whether earlier code failed, so that only the plainest way is taken."""
+    leave_out: tuple[str, ...] = ()
+    """Columns that made trouble."""
+
+
+def look_cell() -> str:
+    """The first look at the files."""
+    return f"# stage: look\n{_snippets(['look'])}\nlook()"
+
+
+def modelling_cell(plan: Plan, rng: random.Random, stage: str) -> str:
+    """The cell that loads, featurizes, cross-validates, fits and writes the submission."""
+    views = _views(plan)
+    names = [name for name, _ in views]
+    candidates = _candidates(plan, names, rng)
+    needed = ["tables", "measure", "validate", "search"]
+    if plan.search and not plan.simple:
+        needed += ["blending", "engineer"]
+    if {"words", "grams", "dense"} & set(names):
+        needed.append("textual")
+    if {"pixels", "shapes"} & set(names):
+        needed.append("pictures")
+    parts = [
+        f"# stage: {stage}",
+        _snippets(needed),
+        "\n".join(imports_for([expression for _, expression, _ in candidates])),
+        _loading(plan),
+        *(code for _, code in views),
+        _fitting(plan, candidates, rng),
+        _writing(plan),
+    ]
+    return "\n".join(parts)
+
+
+def fallback_cell(stage: str) -> str:
+    """The sample submission itself: better than nothing when all else fails."""
+    return (
+        f"# stage: {stage}\nimport pandas as pd\n"
+        "table = pd.read_csv('data/sample_submission.csv')\n"
+        "table.to_csv('submission.csv', index=False)\nprint('WROTE submission.csv', table.shape)"
+    )
+
+
+def _snippets(names: Iterable[str]) -> str:
+    texts = [files(SNIPPETS).joinpath(f"{name}.py").read_text("utf-8") for name in names]
+    return "\n".join(_OWN_IMPORT.sub("", text) for text in texts)
+
+
+def _loading(plan: Plan) -> str:
+    facts = plan.facts
+    leave_out = [facts.id_column, facts.target, *facts.text_columns, facts.picture_column, *plan.leave_out]
+    logs = "\ntarget = np.log1p(np.clip(target, 0, None))" if facts.metric == "rmsle" else ""
+    return f"""
+train, test, sample = (pd.read_csv(f"data/{{name}}.csv") for name in ("train", "test", "sample_submission"))
+train = train[train[{facts.target!r}].notna()].reset_index(drop=True)
+target, classes = read_target(train[{facts.target!r}], regression={facts.regression}){logs}
+numeric, categories = usable_columns(train, test, leave_out={sorted(set(filter(None, leave_out)))!r})
+views = {{}}"""
+
+
+def _views(plan: Plan) -> list[tuple[str, str]]:
+    """Names of the views of the data that the cell makes, each with the code that makes it."""
+    facts, rich = plan.facts, plan.search and not plan.simple
+    if facts.picture_column:
+        return _picture_views(facts.picture_column, rich)
+    if facts.text_columns:
+        return _text_views(list(facts.text_columns), rich)
+    views = [("plain", 'views["plain"] = plain_features(train, test, numeric, categories)')]
+    if rich and len(facts.numeric_columns) >= 1:
+        views.append(
+            (
+                "rich",
+                f"rich, rich_test = rich_features(train, test, numeric, {dict(facts.periods)!r})\n"
+                'views["rich"] = (np.hstack([rich, views["plain"][0]]), np.hstack([rich_test, views["plain"][1]]))',
+            )
+        )
+    return views
+
+
+_BESIDE_TABLE = """
+if numeric or categories:
+    table, table_test = plain_features(train, test, numeric, categories)
+    views = {{name: (np.hstack([a, table]), np.hstack([b, table_test])) for name, (a, b) in views.items()}}"""
+
+
+def _picture_views(column: str, rich: bool) -> list[tuple[str, str]]:
+    loading = (
+        'files = find_files("data")\n'
+        f"pictures = read_pictures(train[{column!r}].astype(str).tolist(), files)\n"
+        f"pictures_test = read_pictures(test[{column!r}].astype(str).tolist(), files)\n"
+        'views["pixels"] = (pixel_features(pictures), pixel_features(pictures_test))'
+    )
+    if not rich:
+        return [("pixels", loading + _BESIDE_TABLE.replace("{{", "{").replace("}}", "}"))]
+    shapes = 'views["shapes"] = (shape_features(pictures), shape_features(pictures_test))'
+    return [("pixels", loading), ("shapes", shapes + _BESIDE_TABLE.replace("{{", "{").replace("}}", "}"))]
+
+
+def _text_views(columns: list[str], rich: bool) -> list[tuple[str, str]]:
+    loading = f"texts, texts_test = texts_of(train, {columns!r}), texts_of(test, {columns!r})\n"
+    words = (
+        'views["words"] = word_features(texts, texts_test)\n'
+        "if numeric or categories:\n"
+        "    table, table_test = plain_features(train, test, numeric, categories)\n"
+        "    table, table_test = np.exp(-np.abs(table)), np.exp(-np.abs(table_test))\n"
+        '    views["words"] = tuple(\n'
+        "        sparse.hstack([a, b]).tocsr() for a, b in zip(views['words'], (table, table_test))\n"
+        "    )"
+    )
+    if not rich:
+        return [("words", loading + words)]
+    dense = (
+        "dense, dense_test = dense_features(texts, texts_test)\n"
+        "table, table_test = plain_features(train, test, numeric, categories)\n"
+        'views["dense"] = (np.hstack([dense, table]), np.hstack([dense_test, table_test]))'
+    )
+    grams = 'views["grams"] = gram_features(texts, texts_test)'
+    return [("words", loading + words), ("grams", grams), ("dense", dense)]
+
+
+def _candidates(plan: Plan, views: list[str], rng: random.Random) -> list[Candidate]:
+    if plan.simple:
+        return sensible_candidates(views[0], plan.facts.regression, rng)[:1]
+    if plan.search:
+        return searched_candidates(views, plan.facts.regression, rng)
+    return sensible_candidates(views[0], plan.facts.regression, rng)
+
+
+def _fitting(plan: Plan, candidates: list[Candidate], rng: random.Random) -> str:
+    metric = "rmse" if plan.facts.metric == "rmsle" else plan.facts.metric
+    rows = "\n".join(f'    ({name!r}, {model}, views["{view}"]),' for name, model, view in candidates)
+    folds = 5 if plan.search else 4
+    weights = f"blend(ranked, target, {metric!r}, steps=8)" if plan.search and not plan.simple else "{0: 1.0}"
+    return f"""
+candidates = [
+{rows}
+]
+ranked = search(candidates, target, len(classes), {metric!r}, folds={folds})
+weights = {weights}
+print("CHOSEN", {{ranked[at][1]: round(weight, 2) for at, weight in weights.items()}})
+held_out, prediction = fit_blend(ranked, weights, target, len(classes))"""
+
+
+def _writing(plan: Plan) -> str:
+    facts = plan.facts
+    if facts.regression:
+        logs = "prediction = np.expm1(np.clip(prediction, 0, 30))\n" if facts.metric == "rmsle" else ""
+        return f"{logs}write_submission(prediction, test, sample)"
+    if facts.probabilities:
+        chosen = (
+            "prediction[:, 1]"
+            if len(facts.sample_columns) == 2
+            else "prediction[:, [[str(one) for one in classes].index(name) for name in sample.columns[1:]]]"
+        )
+        return f"write_submission({chosen}, test, sample)"
+    if plan.search and not plan.simple:
+        codes = f"tuned_labels(held_out, prediction, target, {facts.metric!r})"
+    else:
+        codes = "prediction.argmax(axis=1)"
+    return f"codes = {codes}\nwrite_submission(np.asarray(classes, dtype=object)[codes.astype(int)], test, sample)"

@@ -1,0 +1,28 @@
+"""The names of the offline models and who plays them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from sandmle.core.types.message import Message
+from sandmle.plugins.llms.offline.agent.player import Strength
+from sandmle.plugins.llms.offline.agent.player import play as play_agent
+from sandmle.plugins.llms.offline.roles.player import play as play_roles
+
+Player = Callable[[Sequence[Message], int], str]
+"""A pure function of the conversation and the sample index: swapping two prompts swaps the answers."""
+
+
+def _agent(strength: Strength) -> Player:
+    return lambda messages, sample_index: play_agent(messages, strength, sample_index)
+
+
+PLAYERS: Final[Mapping[str, Player]] = MappingProxyType(
+    {
+        "roles": lambda messages, sample_index: play_roles(messages),
+        "agent-weak": _agent(Strength.WEAK),
+        "agent": _agent(Strength.MIDDLE),
+        "agent-strong": _agent(Strength.STRONG),
+    }
+)
+"""Model name after `offline/` to its player."""

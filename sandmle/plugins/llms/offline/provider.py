@@ -1,0 +1,81 @@
+"""The `offline/...` models as a custom provider of litellm, so that the default walks the path of any other model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sandmle.core.errors import ConfigError, nearest
+from sandmle.core.types.message import Message
+from sandmle.plugins.llms.client import CustomLLM, litellm, quiet_litellm
+from sandmle.plugins.llms.config import LitellmConfig
+from sandmle.plugins.llms.litellm_model import LitellmModel
+from sandmle.plugins.llms.offline.models import PLAYERS
+
+PREFIX = "offline"
+CHARS_PER_TOKEN = 4
+"""For the usage figures only: no tokenizer stands behind these models."""
+
+
+class OfflineProvider:
+    """Opens `offline/NAME`."""
+
+    def __init__(self, config: LitellmConfig) -> None:
+        self._config = config
+
+    def open_model(self, model: str) -> LitellmModel:
+        """Open one of the embedded models.
+
+        Raises:
+            ConfigError: no such name; the message gives the nearest.
+        """
+        name = model.removeprefix(f"{PREFIX}/")
+        if name not in PLAYERS:
+            raise ConfigError(f"no model {model!r}; {nearest(model, [f'{PREFIX}/{known}' for known in PLAYERS])}")
+        quiet_litellm()
+        register_players()
+        return LitellmModel(f"{PREFIX}/{name}", self._config)
+
+
+def register_players() -> None:
+    """Tell litellm of the offline provider, once however often it is called."""
+    if not any(item["provider"] == PREFIX for item in litellm.custom_provider_map):
+        litellm.custom_provider_map.append({"provider": PREFIX, "custom_handler": OfflineLlm()})
+        litellm.utils.custom_llm_setup()  # type: ignore[no-untyped-call]
+
+
+class OfflineLlm(CustomLLM):
+    """Answers by having the named player read the conversation."""
+
+    # litellm passes everything by name; what is not named here does not matter to a player.
+
+    def completion(  # type: ignore[override]
+        self, *, model: str, messages: list[Any], model_response: Any, optional_params: dict[str, Any], **_: Any
+    ) -> Any:
+        return _answer(model, messages, model_response, optional_params)
+
+    async def acompletion(  # type: ignore[override]
+        self, *, model: str, messages: list[Any], model_response: Any, optional_params: dict[str, Any], **_: Any
+    ) -> Any:
+        return _answer(model, messages, model_response, optional_params)
+
+
+def _answer(model: str, messages: Sequence[Any], response: Any, options: dict[str, Any]) -> Any:
+    conversation = [Message(role=message["role"], content=message["content"]) for message in messages]
+    text = PLAYERS[model](conversation, int(options.get("seed") or 0))
+    # A call that names no limit has none.
+    limit = int(options.get("max_tokens") or len(text)) * CHARS_PER_TOKEN
+    cut = len(text) > limit
+    text = text[:limit]
+    asked = sum(len(message.content) for message in conversation)
+    response.choices = [
+        litellm.Choices(
+            index=0,
+            finish_reason="length" if cut else "stop",
+            message=litellm.Message(role="assistant", content=text),
+        )
+    ]
+    response.usage = litellm.Usage(
+        prompt_tokens=asked // CHARS_PER_TOKEN,
+        completion_tokens=len(text) // CHARS_PER_TOKEN,
+        total_tokens=asked // CHARS_PER_TOKEN + len(text) // CHARS_PER_TOKEN,
+    )
+    return response

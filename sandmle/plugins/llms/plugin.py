@@ -1,0 +1,41 @@
+"""Registers the built-in providers of language models."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sandmle.core.hooks.hookspecs import hookimpl
+from sandmle.core.hooks.registry import NoConfig, Spec
+from sandmle.plugins.llms.config import LitellmConfig
+
+if TYPE_CHECKING:
+    from sandmle.core.contracts.llm import LlmProvider
+
+
+def _make_litellm(config: LitellmConfig) -> "LlmProvider":
+    from sandmle.plugins.llms.litellm_model import LitellmProvider
+
+    return LitellmProvider(config)
+
+
+def _make_offline(config: NoConfig) -> "LlmProvider":
+    from sandmle.plugins.llms.offline.provider import OfflineProvider
+
+    return OfflineProvider(LitellmConfig(num_retries=0))
+
+
+@hookimpl
+def sandmle_register_llm_providers() -> "Sequence[Spec[LlmProvider]]":
+    """Offer litellm for any `provider/model` string, and the embedded `offline/...` models."""
+    return [
+        Spec(
+            name="litellm",
+            summary="any provider/model string that litellm knows, such as openai/gpt-5",
+            make=_make_litellm,
+            config=LitellmConfig,
+        ),
+        Spec(
+            name="offline",
+            summary="embedded players: offline/roles, offline/agent, offline/agent-weak, offline/agent-strong",
+            make=_make_offline,
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""Built-in scaffolds: each folder is readable alone; what several share stands in `common`."""

@@ -1,0 +1,1 @@
+"""What several scaffolds share: prompt rendering, truncation, code fences, listing."""

@@ -1,0 +1,1 @@
+"""ReAct: think, call one tool, read its response, and so on until answering."""
