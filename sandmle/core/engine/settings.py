@@ -38,7 +38,10 @@ class SynthesisSettings(_Section):
     script_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     """Deadline of one generator script or one reference solution; far above what they need, since running
     out of it would make the corpus depend on load."""
+    temperature: Annotated[float, Field(ge=0)] = 1.0
     max_tokens: Annotated[int, Field(ge=1)] = 16_000
+    """Tokens of one reply; a reply holds a whole script or two dozen."""
+    llm_timeout_s: Annotated[float, Field(gt=0)] = 600.0
 
 
 class RunSettings(_Section):

@@ -15,6 +15,7 @@ from sandmle.core.errors import PluginError, nearest
 from sandmle.core.hooks import hookspecs
 from sandmle.core.hooks.events import Event
 from sandmle.core.hooks.registry import Kind, Registered, Registry, Spec
+from sandmle.core.types.synthesis import Evidence, TaskDraft, TaskProblem
 
 if TYPE_CHECKING:
     import typer
@@ -92,6 +93,28 @@ class Plugins:
                 words = f"plugin {impl.plugin_name!r} cannot add its commands: {type(problem).__name__}: {problem}"
                 failed.append(BrokenPlugin(name=impl.plugin_name, source=impl.plugin_name, problem=words))
         return tuple(failed)
+
+    def check_task(self, task: TaskDraft, evidence: Evidence) -> list[TaskProblem]:
+        """Ask every plugin's checks about a finished draft, in the order they were loaded.
+
+        Raises:
+            PluginError: a check failed instead of judging, or answered with something else.
+        """
+        problems: list[TaskProblem] = []
+        for impl in self.manager.hook.sandmle_check_task.get_hookimpls():
+            where = f"plugin {impl.plugin_name!r}, hook 'sandmle_check_task'"
+            try:
+                # A plugin may leave out arguments it does not need.
+                given = {"task": task, "evidence": evidence}
+                judge: Any = impl.function
+                found = list(judge(**{name: given[name] for name in impl.argnames}))
+            # A broad except on purpose: whatever a plugin's own check raises is that plugin's failure.
+            except Exception as problem:
+                raise PluginError(f"{where} failed: {type(problem).__name__}: {problem}") from problem
+            if not all(isinstance(one, TaskProblem) for one in found):
+                raise PluginError(f"{where} must return a list of sandmle.TaskProblem")
+            problems.extend(found)
+        return problems
 
 
 def load_plugins(*, strict: bool = False, builtins: Sequence[str] = DEFAULT_PLUGINS) -> Plugins:

@@ -1,0 +1,287 @@
+"""Makes a corpus: drafts in index order until enough of them are accepted.
+
+What a draft is made of and how it is judged is a `Drafter`'s business (the built-in one plays the roles as a
+graph). Here stands what makes a corpus reproducible: every random stream is derived from (rng seed, index) by
+hashing; several drafts may be under way at once, and they are committed strictly in index order; a draft sees
+only what was accepted well before it. So the corpus does not depend on the number of workers or on load.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from sandmle.core.contracts.synthesis import SeedSource
+from sandmle.core.engine.ledger import Corpus, LedgerLine, count_rejections, open_corpus
+from sandmle.core.engine.toolkit import Toolkit
+from sandmle.core.errors import InfrastructureError, UsageError
+from sandmle.core.hooks.events import DraftFinished
+from sandmle.core.hooks.registry import Kind
+from sandmle.core.types.synthesis import Seed, TaskDraft, TaskProblem
+from sandmle.core.types.task import TaskSpec
+
+LOOKBACK: Final = 8
+"""A draft knows the tasks accepted from drafts at least this much older, whatever the workers did; also the
+most drafts under way at once. Fixed, because it shapes the prompts and so the corpus."""
+INFRASTRUCTURE_RETRIES: Final = 2
+"""Times a draft is begun again after the machinery failed under it; then the error ends the synthesis."""
+_RECORDED_KINDS: Final = (Kind.ROLE.value, Kind.LLM.value, Kind.SEEDS.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One draft to be made."""
+
+    index: int
+    seed: Seed
+    rng_seed: int
+    """Of this draft."""
+    corpus_rng_seed: int
+    titles: tuple[str, ...]
+    """Of accepted tasks that amplify the same seed."""
+    accepted_before: Callable[[], Awaitable[tuple[TaskSpec, ...]]]
+    """Waits until every earlier draft is committed, then gives the tasks. To be asked last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftOutcome:
+    """A draft that became a task (`task`) or did not (`problem`); exactly one of them is there."""
+
+    tries: Mapping[str, int]
+    task: TaskDraft | None = None
+    problem: TaskProblem | None = None
+
+
+class Drafter(Protocol):
+    """Makes one draft and judges it."""
+
+    async def draft(self, assignment: Assignment) -> DraftOutcome:
+        """Make a draft. What the roles get wrong is an outcome.
+
+        Raises:
+            InfrastructureError: the sandbox, the provider or the grader failed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesisResult:
+    """What a corpus holds after a synthesis."""
+
+    out: Path
+    tasks: tuple[TaskSpec, ...]
+    wanted: int
+    drafts: int
+    rejections: Mapping[str, int]
+    """Check name to drafts it rejected, most first."""
+    drained: bool
+    """Stopped because it was asked to."""
+
+    @property
+    def complete(self) -> bool:
+        return len(self.tasks) >= self.wanted
+
+
+async def synthesize(
+    toolkit: Toolkit,
+    drafter: Drafter,
+    *,
+    out: Path,
+    wanted: int,
+    rng_seed: int,
+    drain: asyncio.Event | None = None,
+    on_event: Callable[[DraftFinished], None] | None = None,
+) -> SynthesisResult:
+    """Fill the folder `out` with tasks until it holds `wanted`; what it holds already counts.
+
+    Args:
+        toolkit: plugins and settings.
+        drafter: makes and judges the drafts.
+        out: the corpus folder; made if it is not there, gone on with if it is.
+        wanted: number of tasks. A corpus of fewer tasks is the beginning of one of more.
+        rng_seed: of the corpus.
+        drain: when set, drafts under way are finished and committed, and no more are begun.
+        on_event: told of every committed draft, as every plugin's `sandmle_event` is.
+
+    Raises:
+        RunError: the folder is something else, or was begun with other settings.
+        InfrastructureError: a draft failed through no fault of its roles, retries included.
+    """
+    seeds = _seed_order(_all_seeds(toolkit), rng_seed)
+    with open_corpus(out, recorded_settings(toolkit, rng_seed)) as corpus:
+        order = _Order(seeds=seeds, rng_seed=rng_seed, wanted=wanted, drain=drain or asyncio.Event(), on_event=on_event)
+        await _Line(toolkit, drafter, corpus, order).run()
+        return SynthesisResult(
+            out=out,
+            tasks=corpus.accepted,
+            wanted=wanted,
+            drafts=len(corpus.lines),
+            rejections=count_rejections(corpus.lines),
+            drained=drain is not None and drain.is_set(),
+        )
+
+
+def derive_rng_seed(rng_seed: int, *path: int | str) -> int:
+    """A 31-bit seed for one stream, the same on every machine."""
+    words = ":".join(map(str, (rng_seed, *path)))
+    return int.from_bytes(sha256(words.encode()).digest()[:4]) >> 1
+
+
+def recorded_settings(toolkit: Toolkit, rng_seed: int) -> dict[str, Any]:
+    """What decides a corpus' content, and so may not change while it is made."""
+    synthesis = toolkit.settings.synthesis.model_dump(mode="json", exclude={"workers", "max_drafts_per_task"})
+    plugins = {kind: options for kind, options in toolkit.settings.plugin.items() if kind in _RECORDED_KINDS}
+    return {"rng_seed": rng_seed, "synthesis": synthesis, "plugin": plugins}
+
+
+def _all_seeds(toolkit: Toolkit) -> list[Seed]:
+    seeds: list[Seed] = []
+    for name in toolkit.settings.synthesis.seeds:
+        source: SeedSource = toolkit.make(Kind.SEEDS, name)
+        seeds.extend(source.seeds())
+    if not seeds:
+        raise UsageError("there are no seeds to amplify: name a seed source in synthesis.seeds")
+    return seeds
+
+
+def _seed_order(seeds: Sequence[Seed], rng_seed: int) -> tuple[Seed, ...]:
+    shuffled = list(seeds)
+    random.Random(derive_rng_seed(rng_seed, "seeds")).shuffle(shuffled)
+    return tuple(shuffled)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    seeds: tuple[Seed, ...]
+    rng_seed: int
+    wanted: int
+    drain: asyncio.Event
+    on_event: Callable[[DraftFinished], None] | None
+
+
+class _Line:
+    """The drafts under way, and the point up to which they are committed."""
+
+    def __init__(self, toolkit: Toolkit, drafter: Drafter, corpus: Corpus, order: _Order) -> None:
+        self._toolkit = toolkit
+        self._drafter = drafter
+        self._corpus = corpus
+        self._order = order
+        self._limit = order.wanted * toolkit.settings.synthesis.max_drafts_per_task
+        self._slots = asyncio.Semaphore(toolkit.settings.synthesis.workers)
+        self._under_way: dict[int, asyncio.Task[DraftOutcome | None]] = {}
+        self._committed = asyncio.Condition()
+
+    async def run(self) -> None:
+        try:
+            while len(self._corpus.accepted) < self._order.wanted:
+                self._begin()
+                index = len(self._corpus.lines)
+                outcome = await self._under_way[index] if index in self._under_way else None
+                if outcome is None:
+                    return
+                await self._commit(index, outcome)
+                del self._under_way[index]
+        finally:
+            await self._abandon()
+
+    def _begin(self) -> None:
+        """Begin drafts up to the look-back's reach, or nothing more once asked to drain."""
+        head = len(self._corpus.lines)
+        first = max(self._under_way, default=head - 1) + 1
+        for index in range(first, 0 if self._order.drain.is_set() else min(head + LOOKBACK, self._limit)):
+            self._under_way[index] = asyncio.create_task(self._draft(index), name=f"draft {index}")
+
+    def _seed(self, index: int) -> Seed:
+        return self._order.seeds[index % len(self._order.seeds)]
+
+    async def _draft(self, index: int) -> DraftOutcome | None:
+        """One draft with its retries; None when it had to wait for a worker and the drain came first."""
+        seed = self._seed(index)
+        titles = self._corpus.titles(seed.seed_id, below=index - LOOKBACK + 1)
+        for attempt in range(INFRASTRUCTURE_RETRIES + 1):
+            slot = _Slot(self._slots)
+            assignment = Assignment(
+                index=index,
+                seed=seed,
+                rng_seed=derive_rng_seed(self._order.rng_seed, index),
+                corpus_rng_seed=self._order.rng_seed,
+                titles=titles,
+                accepted_before=partial(self._turn, index, slot),
+            )
+            try:
+                async with slot:
+                    if self._order.drain.is_set():
+                        return None
+                    return await self._drafter.draft(assignment)
+            except InfrastructureError:
+                if attempt == INFRASTRUCTURE_RETRIES:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _turn(self, index: int, slot: "_Slot") -> tuple[TaskSpec, ...]:
+        """Wait for every earlier draft. The slot is free meanwhile, or a slow draft would idle the workers."""
+        slot.free()
+        async with self._committed:
+            await self._committed.wait_for(lambda: len(self._corpus.lines) >= index)
+        return self._corpus.accepted
+
+    async def _commit(self, index: int, outcome: DraftOutcome) -> None:
+        task, problem = outcome.task, outcome.problem
+        line = LedgerLine(
+            index=index,
+            seed_id=self._seed(index).seed_id,
+            rng_seed=derive_rng_seed(self._order.rng_seed, index),
+            task_id=task.spec.task_id if task else None,
+            check=problem.check if problem else None,
+            detail=problem.message if problem else task.spec.title if task else "",
+            tries=dict(outcome.tries),
+        )
+        async with self._committed:
+            self._corpus.commit(line, task)
+            self._committed.notify_all()
+        event = DraftFinished(
+            index=index,
+            task_id=line.task_id,
+            check=line.check,
+            detail=line.detail,
+            accepted=len(self._corpus.accepted),
+            wanted=self._order.wanted,
+        )
+        self._toolkit.plugins.emit(event)
+        if self._order.on_event is not None:
+            self._order.on_event(event)
+
+    async def _abandon(self) -> None:
+        """Cancel what nobody waits for; its resources close before we go on."""
+        for task in self._under_way.values():
+            task.cancel()
+        for task in self._under_way.values():
+            # Whatever an abandoned draft still raises has no one left to act on it.
+            with suppress(asyncio.CancelledError, InfrastructureError):
+                await task
+
+
+class _Slot:
+    """A place among the workers, given back early or at the end."""
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self._held = False
+
+    async def __aenter__(self) -> None:
+        await self._slots.acquire()
+        self._held = True
+
+    async def __aexit__(self, *_: object) -> None:
+        self.free()
+
+    def free(self) -> None:
+        if self._held:
+            self._held = False
+            self._slots.release()

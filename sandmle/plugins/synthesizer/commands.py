@@ -1,0 +1,154 @@
+"""`sandmle synth` makes a corpus; `sandmle tasks` lists, shows and checks one."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sandmle.core.engine.synthesis import SynthesisResult
+    from sandmle.core.engine.toolkit import Toolkit
+    from sandmle.core.types.task import TaskSpec
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; progress goes to stderr.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one configuration key; may be repeated.")
+]
+Folder = Annotated[Path, typer.Argument(help="A corpus, a folder of task directories, or one task directory.")]
+
+FOUND_PROBLEMS, FELL_SHORT = 1, 3
+
+tasks_app = typer.Typer(no_args_is_help=True, help="List, show and check task directories.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command()(synth)
+    app.add_typer(tasks_app, name="tasks")
+
+
+def synth(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Corpus folder; the same command resumes it.")],
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Tasks the folder shall hold.")] = 8,
+    rng_seed: Annotated[int, typer.Option("--rng-seed", help="Decides every random choice.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Drafts under way at once.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model that plays the roles, such as openai/gpt-5.")] = None,
+    seeds: Annotated[list[str] | None, typer.Option(help="Seed source; may be repeated.")] = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Make tasks: roles plan, generate, evaluate and describe each draft; checks decide which become tasks."""
+    from sandmle.core.engine.config import parse_assignments
+    from sandmle.core.engine.interrupts import run_until_interrupted
+    from sandmle.core.hooks.registry import Kind
+    from sandmle.plugins.synthesizer.drafter import make_corpus
+
+    words = {
+        "synthesis.workers": workers,
+        "synthesis.model": model,
+        "synthesis.seeds": list(seeds) if seeds else None,
+    }
+    toolkit: Toolkit = context.obj.override({**parse_assignments(assignments or []), **words})
+    progress = toolkit.make(Kind.TRACKER, "progress")
+    try:
+        result = run_until_interrupted(
+            lambda drain: make_corpus(toolkit, out, count, rng_seed, drain=drain, on_event=progress.record)
+        )
+    finally:
+        progress.close()
+    _print_json(_summary(result)) if as_json else typer.echo("\n".join(_summary_lines(result)))
+    if not result.complete:
+        typer.echo(_why_short(result, toolkit.settings.synthesis.max_drafts_per_task), err=True)
+        raise typer.Exit(FELL_SHORT)
+
+
+def _summary(result: "SynthesisResult") -> dict[str, Any]:
+    return {
+        "out": str(result.out),
+        "accepted": len(result.tasks),
+        "wanted": result.wanted,
+        "complete": result.complete,
+        "drafts": result.drafts,
+        "rejections": dict(result.rejections),
+        "tasks": [_row(spec) for spec in result.tasks],
+    }
+
+
+def _summary_lines(result: "SynthesisResult") -> list[str]:
+    lines = [f"{len(result.tasks)} tasks in {result.out}, from {result.drafts} drafts"]
+    lines += [f"  {count:>4} rejected by {check}" for check, count in result.rejections.items()]
+    return [*lines, *(_line(_row(spec)) for spec in result.tasks)]
+
+
+def _why_short(result: "SynthesisResult", drafts_per_task: int) -> str:
+    short = f"{len(result.tasks)} of {result.wanted} tasks are there and kept"
+    if result.drained:
+        return f"interrupted: {short}; the same command goes on"
+    return (
+        f"gave up after {result.drafts} drafts ({drafts_per_task} for every task asked for): {short}; "
+        "ledger.jsonl says why each draft was rejected; raise synthesis.max_drafts_per_task to go on"
+    )
+
+
+def _row(spec: "TaskSpec") -> dict[str, Any]:
+    return {
+        "task_id": spec.task_id,
+        "title": spec.title,
+        "modality": spec.modality,
+        "task_type": spec.task_type,
+        "metric": spec.metric.name,
+        "direction": spec.metric.direction.value,
+        "domain": spec.domain,
+        "rule_family": spec.rule_family,
+        "train_rows": spec.rows.train,
+        "seed_id": spec.provenance.seed_id,
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    return f"{row['task_id']:<58} {row['task_type']:<15} {row['metric']:<18} {row['title']}"
+
+
+@tasks_app.command("list")
+def tasks_list(folder: Folder, as_json: Json = False) -> None:
+    """One line per task."""
+    from sandmle.core.engine.tasks import list_tasks
+
+    rows = [_row(task.spec) for task in list_tasks(folder)]
+    _print_json({"tasks": rows}) if as_json else typer.echo("\n".join(map(_line, rows)))
+
+
+@tasks_app.command("show")
+def tasks_show(folder: Folder, as_json: Json = False) -> None:
+    """Everything about the tasks: what task.toml says, and the description the agent reads."""
+    from sandmle.core.engine.tasks import list_tasks, spec_toml
+
+    tasks = list_tasks(folder)
+    if as_json:
+        _print_json(
+            {"tasks": [{**task.spec.model_dump(mode="json"), "description": task.description} for task in tasks]}
+        )
+        return
+    typer.echo("\n\n".join(f"{spec_toml(task.spec)}\n{task.description}" for task in tasks))
+
+
+@tasks_app.command("check")
+def tasks_check(folder: Folder, as_json: Json = False) -> None:
+    """Look for anything that is not as it should be: hashes, files, thresholds, boards, answers in sight."""
+    from sandmle.plugins.synthesizer.audit import audit
+
+    report = audit(folder)
+    problems = [{"task": name, "check": problem.check, "message": problem.message} for name, problem in report.problems]
+    if as_json:
+        _print_json({"tasks": report.tasks, "problems": problems})
+    else:
+        typer.echo("\n".join(f"{one['task']}: {one['check']}: {one['message']}" for one in problems))
+        typer.echo(f"{report.tasks} tasks, {len(problems)} problems")
+    if problems:
+        raise typer.Exit(FOUND_PROBLEMS)
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))

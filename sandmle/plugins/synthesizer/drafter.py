@@ -1,0 +1,147 @@
+"""The built-in `Drafter`: opens models, sandbox and grader once, and plays the graph for every draft."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from sandmle.core.contracts.llm import ChatModel
+from sandmle.core.contracts.sandbox import Sandbox
+from sandmle.core.contracts.synthesis import Dossier, SynthRole
+from sandmle.core.engine.deadlines import see_through
+from sandmle.core.engine.grading import LocalGrader
+from sandmle.core.engine.synthesis import Assignment, DraftOutcome, SynthesisResult, synthesize
+from sandmle.core.engine.toolkit import Toolkit
+from sandmle.core.errors import ConfigError
+from sandmle.core.hooks.events import DraftFinished
+from sandmle.core.hooks.registry import Kind
+from sandmle.core.types.synthesis import TaskDraft
+from sandmle.plugins.synthesizer.checks import CHECKS
+from sandmle.plugins.synthesizer.graph import DraftContext, DraftGraph, build_graph
+from sandmle.plugins.synthesizer.roles import DEVELOPER, ENGINEER, STRATEGIST, WRITER
+
+CLOSE_DEADLINE_S: Final = 30.0
+
+
+class GraphDrafter:
+    """Plays the synthesizer's graph once per draft."""
+
+    def __init__(self, graph: DraftGraph, context: DraftContext) -> None:
+        self._graph = graph
+        self._context = context
+
+    async def draft(self, assignment: Assignment) -> DraftOutcome:
+        dossier = Dossier(
+            seed=assignment.seed,
+            index=assignment.index,
+            rng_seed=assignment.rng_seed,
+            accepted=assignment.titles,
+        )
+        context = replace(
+            self._context,
+            corpus_rng_seed=assignment.corpus_rng_seed,
+            accepted_before=assignment.accepted_before,
+        )
+        state = await self._graph.ainvoke({"dossier": dossier}, context=context)
+        tries = state.get("tries", {})
+        if "problem" in state:
+            return DraftOutcome(tries=tries, problem=state["problem"])
+        return DraftOutcome(tries=tries, task=_passed(state["task"]))
+
+
+def _passed(task: TaskDraft) -> TaskDraft:
+    return replace(task, spec=task.spec.model_copy(update={"checks_passed": tuple(CHECKS)}))
+
+
+@asynccontextmanager
+async def open_drafter(toolkit: Toolkit) -> AsyncIterator[GraphDrafter]:
+    """Open everything drafts need and close it again, whatever happens.
+
+    Raises:
+        ConfigError: an unknown role, model or sandbox; or a built-in role is missing from the list.
+        SandboxError: the sandbox cannot run here.
+    """
+    settings = toolkit.settings.synthesis
+    _check_roles(settings.roles)
+    roles = {name: make_role(toolkit, name) for name in settings.roles}
+    async with AsyncExitStack() as stack:
+        models = _open_models(toolkit, stack)
+        grader = LocalGrader()
+        stack.push_async_callback(_close, grader.close)
+        sandbox: Sandbox = toolkit.make(Kind.SANDBOX, settings.sandbox)
+        # Before start(): a half-started sandbox has to be closed too.
+        stack.push_async_callback(_close, sandbox.close)
+        await sandbox.start()
+        context = DraftContext(
+            roles=roles,
+            models=models,
+            sandbox=sandbox,
+            grader=grader,
+            settings=settings,
+            corpus_rng_seed=0,
+            judge=toolkit.plugins.check_task,
+            accepted_before=_nothing_accepted,
+        )
+        yield GraphDrafter(build_graph(settings.roles), context)
+
+
+async def make_corpus(
+    toolkit: Toolkit,
+    out: Path,
+    wanted: int,
+    rng_seed: int,
+    *,
+    drain: asyncio.Event | None = None,
+    on_event: Callable[[DraftFinished], None] | None = None,
+) -> SynthesisResult:
+    """Make a corpus of `wanted` tasks in `out`, or go on with it: what `sandmle synth` does.
+
+    Raises:
+        UsageError: configuration or folder cannot be used.
+        InfrastructureError: the sandbox, the provider or the grader failed, retries included.
+    """
+    async with open_drafter(toolkit) as drafter:
+        return await synthesize(
+            toolkit, drafter, out=out, wanted=wanted, rng_seed=rng_seed, drain=drain, on_event=on_event
+        )
+
+
+def make_role(toolkit: Toolkit, name: str) -> SynthRole:
+    """Build a role; one whose options have a `script_timeout_s` gets the synthesis' own unless it is set."""
+    options: dict[str, Any] = dict(toolkit.settings.options(Kind.ROLE.value, name))
+    if "script_timeout_s" in toolkit.registry.spec(Kind.ROLE, name).config.model_fields:
+        options.setdefault("script_timeout_s", toolkit.settings.synthesis.script_timeout_s)
+    role: SynthRole = toolkit.registry.make(Kind.ROLE, name, options)
+    return role
+
+
+def _check_roles(names: tuple[str, ...]) -> None:
+    needed = (STRATEGIST, DEVELOPER, ENGINEER, WRITER)
+    if len(set(names)) != len(names) or [name for name in names if name in needed] != list(needed):
+        raise ConfigError(
+            f"synthesis.roles must hold {', '.join(needed)} in this order, each role once; more may stand between them"
+        )
+
+
+def _open_models(toolkit: Toolkit, stack: AsyncExitStack) -> dict[str, ChatModel]:
+    settings = toolkit.settings.synthesis
+    strangers = sorted(set(settings.role_models) - set(settings.roles))
+    if strangers:
+        raise ConfigError(f"synthesis.role_models names {strangers[0]!r}, which is not in synthesis.roles")
+    opened: dict[str, ChatModel] = {}
+    for name in settings.roles:
+        wanted = settings.role_models.get(name, settings.model)
+        if wanted not in opened:
+            opened[wanted] = toolkit.open_model(wanted)
+            stack.push_async_callback(_close, opened[wanted].close)
+    return {name: opened[settings.role_models.get(name, settings.model)] for name in settings.roles}
+
+
+async def _close(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    await see_through(close(), CLOSE_DEADLINE_S)
+
+
+async def _nothing_accepted() -> tuple[Any, ...]:
+    return ()

@@ -1,0 +1,185 @@
+"""Measures a draft: second run, population scores, board, thresholds, bootstrap errors, leak probes."""
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sandmle.core.contracts.sandbox import Sandbox
+from sandmle.core.contracts.synthesis import Dossier
+from sandmle.core.engine.board_csv import parse_board
+from sandmle.core.engine.boards import SCORE_DECIMALS, medal_positions, medal_rule
+from sandmle.core.engine.grading import LocalGrader
+from sandmle.core.types.metrics import METRICS
+from sandmle.core.types.score import Direction, Prediction, Thresholds
+from sandmle.core.types.synthesis import Development, Evidence, Strategy
+from sandmle.core.types.task import SubmissionFormat
+from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, DraftTables, column_of, read_tables
+from sandmle.plugins.synthesizer.population import POPULATION, submission_format
+from sandmle.plugins.synthesizer.probes import probe
+from sandmle.plugins.synthesizer.roles import DEVELOPER, evaluation_of, strategy_of
+from sandmle.plugins.synthesizer.scripts import hashes, run_generator
+from sandmle.plugins.synthesizer.tables import FaultError
+
+NEAR_IDENTICAL: Final = 0.99
+"""Two members that agree on a larger share of predictions count once."""
+RESAMPLES: Final = 200
+GAPS: Final = ("gold-silver", "silver-bronze", "bronze-median")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The population's board: members best first, and what their scores ask for a medal."""
+
+    members: tuple[tuple[str, float], ...]
+    """Name and score, not rounded."""
+    leaderboard: bytes
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was measured of a draft."""
+
+    standing: Standing
+    evidence: Evidence
+
+
+async def measure(dossier: Dossier, sandbox: Sandbox, grader: LocalGrader, timeout_s: float) -> Measured:
+    """Measure a draft whose roles have all answered.
+
+    Raises:
+        FaultError: the population cannot be scored, or the script fails when run again.
+        TaskError: the answers leave the metric undefined.
+        InfrastructureError: the sandbox or the grader failed.
+    """
+    strategy, evaluation = strategy_of(dossier), evaluation_of(dossier)
+    tables = read_tables(dossier.files)
+    form = submission_format(evaluation)
+    entries = _entries(dossier, tables, form)
+    names = list(entries)
+    report = await grader.judge_draft(
+        dossier.files[ANSWERS], form, strategy.metric, list(entries.values()), agreement=True
+    )
+    scores: dict[str, float] = {}
+    for name, score in zip(names, report.scores, strict=True):
+        if score.private is None or not math.isfinite(score.private):
+            raise FaultError(f"{name} cannot be scored: {score.problem or score.private}")
+        scores[name] = score.private
+    kept, agreement = _distinct(
+        [name for name in names if name not in ("sample-submission", "constant")], names, report.agreement
+    )
+    standing = _standing({name: scores[name] for name in kept}, METRICS[strategy.metric].direction)
+    errors = await _standard_errors(standing, entries, dossier, grader)
+    evidence = Evidence(
+        strategy=strategy,
+        rerun_sha256=hashes(await _run_again(dossier, sandbox, timeout_s)),
+        scores=scores,
+        standard_errors=errors,
+        agreement=agreement,
+        leak_probes=probe(tables, dossier.files, strategy),
+        accepted=(),
+    )
+    return Measured(standing=standing, evidence=evidence)
+
+
+async def _run_again(dossier: Dossier, sandbox: Sandbox, timeout_s: float) -> dict[str, bytes]:
+    development = dossier.answers[DEVELOPER]
+    assert isinstance(development, Development)
+    return await run_generator(sandbox, development.script, dossier.rng_seed, timeout_s)
+
+
+def _entries(dossier: Dossier, tables: DraftTables, form: SubmissionFormat) -> dict[str, bytes]:
+    """Everything that is scored, by name; the oracle first, so that it is never the one dropped as a copy."""
+    solutions = [solution.name for solution in evaluation_of(dossier).solutions]
+    return {
+        "oracle": dossier.files[ORACLE],
+        **{name: dossier.files[f"{POPULATION}{name}.csv"] for name in solutions},
+        "sample-submission": dossier.files[SAMPLE],
+        "constant": constant_submission(tables, form, strategy_of(dossier)),
+    }
+
+
+def constant_submission(tables: DraftTables, form: SubmissionFormat, strategy: Strategy) -> bytes:
+    """The constant that train.csv alone says is best: majority, mean, median, or the shares of the classes."""
+    known = tables.train.column(column_of(strategy, "target"))
+    cells = (
+        [_best_label(known)]
+        if form.prediction is Prediction.LABEL
+        else [repr(value) for value in _best_numbers(known, form, strategy.metric)]
+    )
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([form.id_column, *form.target_columns])
+    writer.writerows([name, *cells] for name in tables.test.column(form.id_column))
+    return text.getvalue().encode()
+
+
+def _best_label(known: Sequence[str]) -> str:
+    return max(sorted(set(known)), key=Counter(known).__getitem__)
+
+
+def _best_numbers(known: Sequence[str], form: SubmissionFormat, metric: str) -> list[float]:
+    if form.prediction is Prediction.PROBABILITY:
+        shares = [known.count(label) / len(known) for label in form.classes]
+        return shares if len(form.target_columns) > 1 else [shares[1]]
+    values = sorted(float(cell) for cell in known)
+    if metric == "mae":
+        return [(values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2]
+    if metric == "rmsle" and values[0] > -1:
+        return [math.expm1(math.fsum(map(math.log1p, values)) / len(values))]
+    return [math.fsum(values) / len(values)]
+
+
+def _distinct(
+    candidates: Sequence[str], names: Sequence[str], agreement: Sequence[Sequence[float | None]]
+) -> tuple[list[str], float]:
+    """Members left when near-identical ones are dropped (the earlier stays), and their largest agreement."""
+    at = {name: number for number, name in enumerate(names)}
+    kept: list[str] = []
+    largest = 0.0
+    for name in candidates:
+        shared = max((agreement[at[name]][at[other]] or 0.0 for other in kept), default=0.0)
+        if shared <= NEAR_IDENTICAL:
+            kept.append(name)
+            largest = max(largest, shared)
+    return kept, largest
+
+
+def _standing(scores: Mapping[str, float], direction: Direction) -> Standing:
+    sign = -1 if direction is Direction.MAXIMIZE else 1
+    members = sorted(scores.items(), key=lambda item: (sign * item[1], item[0]))
+    lines = ["rank,score", *(f"{rank},{score:.{SCORE_DECIMALS}f}" for rank, (_, score) in enumerate(members, 1))]
+    board = ("\n".join(lines) + "\n").encode()
+    return Standing(
+        members=tuple(members), leaderboard=board, thresholds=medal_rule(parse_board(board).column(1)).thresholds
+    )
+
+
+async def _standard_errors(
+    standing: Standing, entries: Mapping[str, bytes], dossier: Dossier, grader: LocalGrader
+) -> dict[str, float]:
+    """Paired bootstrap errors between the members that stand at neighbouring thresholds.
+
+    The median of an even number of members lies between two; the worse of them stands for it, being the one
+    that a submission at the median has certainly reached.
+    """
+    n_members = len(standing.members)
+    places = [position - 1 for position in medal_positions(n_members)] + [n_members // 2]
+    at_threshold = [standing.members[place][0] for place in places]
+    report = await grader.judge_draft(
+        dossier.files[ANSWERS],
+        submission_format(evaluation_of(dossier)),
+        strategy_of(dossier).metric,
+        [entries[name] for name in at_threshold],
+        pairs=[(0, 1), (1, 2), (2, 3)],
+        n_resamples=RESAMPLES,
+        rng_seed=dossier.rng_seed,
+    )
+    return {
+        gap: math.inf if error is None or math.isnan(error) else error
+        for gap, error in zip(GAPS, report.standard_errors, strict=True)
+    }

@@ -1,0 +1,190 @@
+"""The four built-in roles: what each is asked, and how its answer is tried out."""
+
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from pydantic import BaseModel
+
+from sandmle.core.contracts.sandbox import Sandbox
+from sandmle.core.contracts.synthesis import Dossier, RoleVerdict
+from sandmle.core.types.message import Message
+from sandmle.core.types.metrics import METRICS
+from sandmle.core.types.score import Prediction
+from sandmle.core.types.synthesis import Development, Evaluation, Strategy, Writing
+from sandmle.plugins.synthesizer import prompts
+from sandmle.plugins.synthesizer.files import BOARD_COLUMN, check_files
+from sandmle.plugins.synthesizer.population import check_format, run_population
+from sandmle.plugins.synthesizer.role_config import RoleConfig
+from sandmle.plugins.synthesizer.scripts import run_generator
+from sandmle.plugins.synthesizer.tables import FaultError
+from sandmle.plugins.synthesizer.wording import check_description
+
+STRATEGIST, DEVELOPER, ENGINEER, WRITER = (
+    "data-strategist",
+    "ml-developer",
+    "mlops-engineer",
+    "technical-writer",
+)
+MIN_PRIVATE_ROWS: Final = 1000
+"""Private-board rows that keep thresholds stable where a row costs nothing."""
+MAX_PRIVATE_ROWS: Final = 5000
+MAX_PUBLIC_ROWS: Final = 2000
+
+
+def strategy_of(dossier: Dossier) -> Strategy:
+    """The strategist's answer in a dossier."""
+    return cast(Strategy, dossier.answers[STRATEGIST])
+
+
+def evaluation_of(dossier: Dossier) -> Evaluation:
+    """The engineer's answer in a dossier."""
+    return cast(Evaluation, dossier.answers[ENGINEER])
+
+
+def _random_draw(dossier: Dossier) -> dict[str, int]:
+    return {"rng_seed": dossier.rng_seed, "index": dossier.index}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataStrategist:
+    """Plans: a new domain for the seed's DNA, with a hidden rule and noise."""
+
+    name: str = STRATEGIST
+    answer_type: type[BaseModel] = Strategy
+
+    def prompt(self, dossier: Dossier) -> list[Message]:
+        seed = dossier.seed
+        blocks = {
+            "seed": {
+                "seed_id": seed.seed_id,
+                "title": seed.title,
+                "modality": seed.modality,
+                "task_type": seed.task_type,
+                "metric": seed.metric,
+                "dna": dict(seed.dna),
+                "source": seed.source,
+            },
+            "random_draw": _random_draw(dossier),
+            "metrics": [
+                {
+                    "name": metric.name,
+                    "direction": metric.direction.value,
+                    "prediction": metric.prediction.value,
+                    "summary": metric.summary,
+                }
+                for metric in METRICS.values()
+            ],
+            "accepted": list(dossier.accepted),
+        }
+        return prompts.conversation(self.name, blocks)
+
+    async def trial(self, answer: BaseModel, dossier: Dossier, sandbox: Sandbox) -> RoleVerdict:
+        try:
+            _check_plan(cast(Strategy, answer), dossier)
+        except FaultError as fault:
+            return RoleVerdict(problem=str(fault))
+        return RoleVerdict()
+
+
+def _check_plan(plan: Strategy, dossier: Dossier) -> None:
+    seed = dossier.seed
+    if (plan.modality, plan.task_type) != (seed.modality, seed.task_type):
+        raise FaultError(f"modality and task_type must be the seed's: {seed.modality} {seed.task_type}")
+    if plan.metric not in METRICS:
+        raise FaultError(f"metric {plan.metric!r} is not in the list: {', '.join(METRICS)}")
+    values = METRICS[plan.metric].prediction is Prediction.VALUE
+    if values != (plan.task_type == "regression"):
+        raise FaultError(f"metric {plan.metric!r} does not suit {plan.task_type}")
+    _check_plan_columns(plan)
+    least = 300 if plan.modality == "image" else MIN_PRIVATE_ROWS
+    if not least <= plan.private_board_rows <= MAX_PRIVATE_ROWS:
+        raise FaultError(f"private_board_rows must lie between {least} and {MAX_PRIVATE_ROWS}")
+    if plan.public_board_rows > MAX_PUBLIC_ROWS:
+        raise FaultError(f"public_board_rows may be at most {MAX_PUBLIC_ROWS}")
+
+
+def _check_plan_columns(plan: Strategy) -> None:
+    names = [column.name for column in plan.columns]
+    kinds = [column.kind for column in plan.columns]
+    if len({name.lower() for name in names}) != len(names):
+        raise FaultError("two columns have the same name (upper and lower case are not told apart)")
+    if BOARD_COLUMN in names:
+        raise FaultError(f"{BOARD_COLUMN!r} is the name of a column of the answers file; choose another")
+    for kind in ("id", "target"):
+        if kinds.count(kind) != 1:
+            raise FaultError(f"exactly one column of kind {kind!r} is needed, not {kinds.count(kind)}")
+    needed = {"text": "text", "image": "image"}.get(plan.modality)
+    if needed and needed not in kinds:
+        raise FaultError(f"a task of modality {plan.modality!r} needs a column of kind {needed!r}")
+    if plan.modality == "tabular" and {"text", "image"} & set(kinds):
+        raise FaultError("a tabular task has no columns of kind 'text' or 'image'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlDeveloper:
+    """Writes the generator script; the trial runs it and holds its files against the strategy."""
+
+    config: RoleConfig = field(default_factory=RoleConfig)
+    name: str = DEVELOPER
+    answer_type: type[BaseModel] = Development
+
+    def prompt(self, dossier: Dossier) -> list[Message]:
+        blocks = {"strategy": strategy_of(dossier).model_dump(mode="json"), "random_draw": _random_draw(dossier)}
+        return prompts.conversation(self.name, blocks)
+
+    async def trial(self, answer: BaseModel, dossier: Dossier, sandbox: Sandbox) -> RoleVerdict:
+        script = cast(Development, answer).script
+        try:
+            files = await run_generator(sandbox, script, dossier.rng_seed, self.config.script_timeout_s)
+            check_files(files, strategy_of(dossier))
+        except FaultError as fault:
+            return RoleVerdict(problem=str(fault))
+        return RoleVerdict(files=files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlopsEngineer:
+    """Says how submissions look and writes the population; the trial runs every member."""
+
+    config: RoleConfig = field(default_factory=RoleConfig)
+    name: str = ENGINEER
+    answer_type: type[BaseModel] = Evaluation
+
+    def prompt(self, dossier: Dossier) -> list[Message]:
+        blocks = {
+            "strategy": strategy_of(dossier).model_dump(mode="json"),
+            "files": prompts.file_listing(dossier),
+            "random_draw": _random_draw(dossier),
+        }
+        return prompts.conversation(self.name, blocks)
+
+    async def trial(self, answer: BaseModel, dossier: Dossier, sandbox: Sandbox) -> RoleVerdict:
+        evaluation = cast(Evaluation, answer)
+        try:
+            key = check_format(evaluation, strategy_of(dossier), dossier.files)
+            files = await run_population(evaluation, dossier.files, sandbox, key, self.config.script_timeout_s)
+        except FaultError as fault:
+            return RoleVerdict(problem=str(fault))
+        return RoleVerdict(files=files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TechnicalWriter:
+    """Writes the description; the trial looks for every column, the metric, and words of the rule."""
+
+    name: str = WRITER
+    answer_type: type[BaseModel] = Writing
+
+    def prompt(self, dossier: Dossier) -> list[Message]:
+        evaluation = evaluation_of(dossier).model_dump(mode="json", exclude={"solutions"})
+        evaluation["direction"] = METRICS[evaluation["metric"]].direction.value
+        blocks = {
+            "strategy": strategy_of(dossier).model_dump(mode="json"),
+            "evaluation": evaluation,
+            "files": prompts.file_listing(dossier),
+        }
+        return prompts.conversation(self.name, blocks)
+
+    async def trial(self, answer: BaseModel, dossier: Dossier, sandbox: Sandbox) -> RoleVerdict:
+        complaints = check_description(cast(Writing, answer).description, strategy_of(dossier))
+        return RoleVerdict(problem="\n".join(complaints) or None)

@@ -1,0 +1,75 @@
+"""Whether a description says what it must (columns, metric) and keeps what it must not say (the rule)."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from sandmle.core.types.synthesis import Strategy
+
+MAX_DESCRIPTION: Final = 20_000
+_RUN_OF_WORDS: Final = 6
+"""That many words in a row, shared by rule and description, are a quotation and no accident."""
+_WORD: Final = re.compile(r"[a-z0-9_]+(?:\.[0-9]+)?")
+_FORMULA: Final = re.compile(r"[A-Za-z0-9_.()\[\]]+(?:\s*(?:[*+/^<>=]|>=|<=|==|- )\s*[A-Za-z0-9_.()\[\]]+){2,}")
+_LEAST_FORMULA: Final = 8
+
+
+def check_description(description: str, strategy: Strategy) -> list[str]:
+    """Everything that is wrong with a description, each as one line for its writer."""
+    return [*missing_names(description, strategy), *rule_words(description, strategy)]
+
+
+def missing_names(description: str, strategy: Strategy) -> Iterator[str]:
+    """Columns and the metric that the description does not name."""
+    if len(description) > MAX_DESCRIPTION:
+        yield f"the description has {len(description)} characters; at most {MAX_DESCRIPTION} are allowed"
+    for column in strategy.columns:
+        if not _names(description, column.name):
+            yield f"column {column.name!r} is not named"
+    if not _names(description, strategy.metric):
+        yield f"the metric {strategy.metric!r} is not named"
+    for name in ("train.csv", "test.csv", "sample_submission.csv"):
+        if name not in description:
+            yield f"the file {name} is not named"
+
+
+def rule_words(description: str, strategy: Strategy) -> Iterator[str]:
+    """Places where the description gives the hidden rule away."""
+    spoken, rule = _words(description), _words(strategy.hidden_rule)
+    family = strategy.rule_family.replace("-", " ")
+    if f" {' '.join(_words(family))} " in f" {' '.join(spoken)} " and not _is_public(family, strategy):
+        yield f"the name of the rule family, {strategy.rule_family!r}, is given away"
+    columns = {column.name.lower() for column in strategy.columns}
+    allowed = _runs(_words(_public_words(strategy)))
+    shared = (_runs(rule) & _runs(spoken)) - allowed
+    telling = sorted(run for run in shared if len(set(run) - columns) >= _RUN_OF_WORDS // 2)
+    if telling:
+        yield f"a passage of the hidden rule is given away: {' '.join(telling[0])!r}"
+    packed = re.sub(r"\s+", "", description)
+    for match in _FORMULA.finditer(strategy.hidden_rule):
+        formula = re.sub(r"\s+", "", match.group())
+        if len(formula) >= _LEAST_FORMULA and formula in packed:
+            yield f"a formula of the hidden rule is given away: {match.group()[:80]!r}"
+            return
+
+
+def _public_words(strategy: Strategy) -> str:
+    """What may be said: a rule that repeats the meaning of a column must not forbid the meaning."""
+    meanings = [column.meaning for column in strategy.columns]
+    return " . ".join([strategy.title, strategy.domain, strategy.scenario, *meanings])
+
+
+def _is_public(family: str, strategy: Strategy) -> bool:
+    return f" {' '.join(_words(family))} " in f" {' '.join(_words(_public_words(strategy)))} "
+
+
+def _names(text: str, name: str) -> bool:
+    return re.search(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])", text) is not None
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _runs(words: list[str]) -> set[tuple[str, ...]]:
+    return {tuple(words[at : at + _RUN_OF_WORDS]) for at in range(len(words) - _RUN_OF_WORDS + 1)}
