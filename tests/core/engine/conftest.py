@@ -17,7 +17,9 @@ from sandmle.core.engine.recording import Sampling
 from sandmle.core.engine.scoring import Preset
 from sandmle.core.engine.tasks import Task, write_task
 from sandmle.core.errors import SandboxError
+from sandmle.core.types.episode import Episode, Outcome, Timings
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions, Usage
+from sandmle.core.types.reward import RewardBreakdown
 from sandmle.core.types.sandbox import (
     CellResult,
     CellStatus,
@@ -26,7 +28,7 @@ from sandmle.core.types.sandbox import (
     IsolationLevel,
     SandboxLimits,
 )
-from sandmle.core.types.score import Direction, Prediction
+from sandmle.core.types.score import Direction, Grade, Medal, Prediction, Thresholds
 from sandmle.core.types.synthesis import TaskDraft
 from sandmle.core.types.task import (
     MetricRecord,
@@ -36,7 +38,17 @@ from sandmle.core.types.task import (
     TaskSpec,
     ThresholdRecord,
 )
-from sandmle.core.types.trajectory import Action, ActionKind, FeedbackMode
+from sandmle.core.types.trajectory import (
+    Action,
+    ActionKind,
+    FeedbackMode,
+    Observation,
+    Segment,
+    Step,
+    StopReason,
+    Trajectory,
+    TranscriptEntry,
+)
 from sandmle.rewards.milestones import milestones
 
 N_ROWS = 20
@@ -288,3 +300,68 @@ def puppet_sandbox() -> PuppetSandbox:
 def puppets() -> dict[str, type]:
     """The puppets' classes, for tests that make their own."""
     return {"sandbox": PuppetSandbox, "model": PuppetModel, "scaffold": PuppetScaffold}
+
+
+def _episode(
+    *,
+    task_id: str = "a",
+    slot: int = 0,
+    score: float | None = 0.3,
+    medal: Medal = Medal.BRONZE,
+    above_median: bool = True,
+    human_rank: float | None = 0.5,
+    outcome: Outcome = Outcome.SCORED,
+    reward: float | None = 0.7,
+    replies: Sequence[str] = ("<think>so</think>finish",),
+    cell: CellStatus | None = CellStatus.OK,
+    log_probs: tuple[float, ...] | None = (-0.5,),
+    **changes: object,
+) -> Episode:
+    scored = outcome is Outcome.SCORED
+    grade = Grade(
+        valid=scored,
+        score=score if scored else None,
+        public_score=score if scored else None,
+        medal=medal if scored else Medal.NONE,
+        above_median=above_median and scored,
+        human_rank=human_rank if scored else None,
+        problem=None if scored else "it is empty",
+    )
+    entries = [TranscriptEntry(message=Message(role="user", content="go"))]
+    for turn, text in enumerate(replies):
+        reply = ModelReply(text=text, prompt_ids=(1, 2), sampled_ids=(3,), log_probs=log_probs)
+        entries.append(TranscriptEntry(message=Message(role="assistant", content=text), reply=reply, turn=turn))
+    seen = Observation(text="out", cell=cell)
+    step = Step(action=Action(kind=ActionKind.RUN_CODE, code="1"), observation=seen, turn=0, wall_s=0.25)
+    infrastructure = outcome is Outcome.INFRASTRUCTURE
+    breakdown = RewardBreakdown(preset="release", total=reward, parts={"gold": reward}, weights={"gold": 1.0})
+    fields: dict[str, object] = {
+        "episode_id": f"{task_id}/{slot}",
+        "task_id": task_id,
+        "slot": slot,
+        "outcome": outcome,
+        "stop_reason": None if infrastructure else StopReason.FINISHED,
+        "model": "puppet/model",
+        "scaffold": "puppet",
+        "sandbox": "puppet",
+        "level": IsolationLevel.L2,
+        "feedback": FeedbackMode.PUBLIC_BOARD,
+        "policy_version": 0,
+        "trajectory": Trajectory(segments=(Segment(entries=tuple(entries)),), steps=(step,)),
+        "grade": None if infrastructure else grade,
+        "thresholds": Thresholds(gold=0.1, silver=0.2, bronze=0.4, median=0.5),
+        "direction": Direction.MINIMIZE,
+        "reward": None if infrastructure else breakdown,
+        "usage": Usage(prompt_tokens=3, completion_tokens=1, cost_usd=0.01),
+        "timings": Timings(llm_s=1.5, run_s=0.25),
+        "attempts": 3 if infrastructure else 1,
+        "failure": "SandboxError: gone" if infrastructure else None,
+        "started_at": "2026-01-01T00:00:00+00:00",
+    }
+    return Episode(**{**fields, **changes})
+
+
+@pytest.fixture
+def make_episode() -> Callable[..., Episode]:
+    """Episodes made by hand, of a minimized metric with thresholds 0.1, 0.2, 0.4 and 0.5."""
+    return _episode
