@@ -42,6 +42,8 @@ def parse_answers(content: bytes, form: SubmissionFormat) -> AnswerKey:
     Raises:
         TaskError: the file is not what it should be.
     """
+    if len(form.target_columns) > 1 and sorted(form.target_columns) != sorted(form.classes):
+        raise TaskError("several target columns must be named after the classes, one each")
     try:
         header, rows = read_table(content, max_rows=None)
         needed = [form.id_column, "board"]

@@ -7,6 +7,7 @@ memory, files and CPU time per request, and nothing a library prints reaches the
 import os
 import resource
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -33,44 +34,65 @@ from sandmle.core.types.task import SubmissionFormat, TaskLayout, TaskSpec
 MEMORY_BYTES: Final = 4 * 2**30
 """Address space; scientific libraries reserve about 1.5 GiB of it without using it."""
 CPU_S_PER_REQUEST: Final = 120
+MATERIALS_KEPT: Final = 64
+MESSAGE_BYTES: Final = 2**20
+"""The only file this process writes to is its own standard error."""
 SAME_PREDICTION: Final = 1e-6
 """Two predictions agree when they differ by less: probabilities absolutely, values in standard deviations."""
 
 Json = dict[str, Any]
 
 
-class _Material:
-    """A task's answers, board and spec as last read; read again when a file has changed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What grading needs of a task."""
+
+    spec: TaskSpec
+    key: AnswerKey
+    board: PositionBoard
+
+
+class Materials:
+    """Tasks as last read; read again when a file has changed."""
 
     def __init__(self) -> None:
-        self._stamp: object = None
-        self.spec: TaskSpec
-        self.key: AnswerKey
-        self.board: PositionBoard
+        self._kept: dict[Path, tuple[object, Material]] = {}
 
-    def load(self, path: Path) -> None:
+    def of(self, path: Path) -> Material:
+        """The material of a task directory.
+
+        Raises:
+            TaskError: it is not usable.
+        """
         layout = TaskLayout(path)
-        files = (layout.spec, layout.answers, layout.leaderboard)
         try:
-            stamp = tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
-            if stamp == self._stamp:
-                return
-            self._stamp = None
-            self.spec = read_spec(path)
-            self.key = parse_answers(layout.answers.read_bytes(), self.spec.submission)
-            self.board = PositionBoard(second_column(read_board(layout.leaderboard)), self.spec.metric.direction)
+            # Tasks are written with constant file times, so the time of change has to tell versions apart.
+            states = [file.stat() for file in (layout.spec, layout.answers, layout.leaderboard)]
+            stamp = [(state.st_ino, state.st_ctime_ns, state.st_size) for state in states]
+            stamped, material = self._kept.pop(path, (None, None))
+            if material is None or stamped != stamp:
+                material = _read_material(path)
         except OSError as problem:
             raise TaskError(f"task {path}: cannot read {problem.filename}: {problem.strerror}") from problem
-        except BoardError as problem:
+        except (BoardError, TaskError) as problem:
             raise TaskError(f"task {path}: {problem}") from problem
-        except TaskError as problem:
-            raise TaskError(f"task {path}: {problem}") from problem
-        self._stamp = stamp
+        self._kept[path] = (stamp, material)
+        if len(self._kept) > MATERIALS_KEPT:
+            self._kept.pop(next(iter(self._kept)))
+        return material
 
 
-def grade(material: _Material, path: Path, submission: bytes) -> Json:
+def _read_material(path: Path) -> Material:
+    layout, spec = TaskLayout(path), read_spec(path)
+    return Material(
+        spec=spec,
+        key=parse_answers(layout.answers.read_bytes(), spec.submission),
+        board=PositionBoard(second_column(read_board(layout.leaderboard)), spec.metric.direction),
+    )
+
+
+def grade(material: Material, submission: bytes) -> Json:
     """The fields of a `Grade`. Scores are rounded as MLE-bench rounds them before ranking."""
-    material.load(path)
     spec, key = material.spec, material.key
     try:
         private, public = _scores(key, spec.metric.name, predictions(submission, key, spec.metric.name))
@@ -187,12 +209,12 @@ def _agreement(key: AnswerKey, arrays: list[Array | None]) -> list[list[float | 
     return [[share(first, second) for second in rows] for first in rows]
 
 
-def handle(material: _Material, request: Json, parts: list[bytes]) -> Json:
+def handle(materials: Materials, request: Json, parts: list[bytes]) -> Json:
     """One reply. Whatever goes wrong is attributed: to the task, or to the grader itself."""
     try:
         with boundary(GraderError, f"grading process, {request['op']}"):
             if request["op"] == "grade":
-                return {"grade": grade(material, Path(request["task_dir"]), parts[0])}
+                return {"grade": grade(materials.of(Path(request["task_dir"])), parts[0])}
             return judge_draft(request, parts)
     except TaskError as problem:
         return {"task_error": str(problem)}
@@ -205,13 +227,13 @@ def handle(material: _Material, request: Json, parts: list[bytes]) -> Json:
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer frames until the requests end."""
-    material = _Material()
+    materials = Materials()
     while prefix := requests.read(PREFIX.size):
         header_length, body_length = PREFIX.unpack(prefix)
         text, body = requests.read(header_length), requests.read(body_length)
         _allow_cpu(CPU_S_PER_REQUEST)
         header, parts = decode_frame(text, body)
-        replies.write(encode_frame(handle(material, header, parts)))
+        replies.write(encode_frame(handle(materials, header, parts)))
         replies.flush()
 
 
@@ -228,5 +250,5 @@ def main() -> None:
     sys.stdout = sys.stderr
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MESSAGE_BYTES, MESSAGE_BYTES))
     serve(sys.stdin.buffer, replies)

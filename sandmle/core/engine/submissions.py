@@ -29,7 +29,9 @@ Row = tuple[float, ...]
 
 
 def parse_submission(content: bytes, key: AnswerKey) -> tuple[Row, ...]:
-    """Predictions in the order of the answers: one number per target column (a label is its code).
+    """Predictions in the order of the answers: a value, a label's code, P(second class), or one P per class.
+
+    Probabilities of several classes come in the order of the codes, whatever the order of their columns.
 
     Raises:
         InvalidSubmission: with the reason.
@@ -99,4 +101,5 @@ def _predictions(cells: Sequence[str], key: AnswerKey, number: int) -> Row:
     total = math.fsum(values)
     if total <= 0.0:
         raise InvalidSubmission(f"row {number}: the probabilities are all 0, they must sum to 1")
-    return tuple(value / total for value in values)
+    by_class = dict(zip(form.target_columns, values, strict=True))
+    return tuple(by_class[name] / total for name in key.classes)
