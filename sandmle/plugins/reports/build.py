@@ -1,0 +1,144 @@
+"""The page as HTML: templates filled within a size budget, style and script inline, nothing fetched from anywhere.
+
+Every text of a record was written by a model, an agent or a stranger. Jinja escapes all of it; the content
+security policy then allows exactly the style and the script of this package, by hash, and pictures from data URIs.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from sandmle.plugins.reports import charts, markdown, numbers, trajectories
+from sandmle.plugins.reports.corpus import TaskView
+from sandmle.plugins.reports.page import Page
+
+CARDS_BUDGET: Final = 1_800_000
+"""Bytes of HTML for task cards."""
+TRAJECTORIES_BUDGET: Final = 3_600_000
+"""Bytes of HTML for trajectories; with the cards and the rest a report stays below 6 MB."""
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_INVISIBLE: Final[dict[int, int | str | None]] = {
+    **{code: 0x2400 + code for code in range(32) if code not in (9, 10, 13)},
+    0x7F: 0x2421,
+    # Bidirectional controls could make code read otherwise than it runs.
+    **{code: f"⟨U+{code:04X}⟩" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x61C)},
+}
+"""Control characters, shown instead of obeyed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A finished page and what it had no room for."""
+
+    html: bytes
+    cards: int
+    cards_left_out: int
+    trajectories: int
+    trajectories_left_out: int
+
+
+def build(page: Page) -> Report:
+    """Render the page."""
+    env = _environment()
+    cards, cards_left_out = _cards(env, page)
+    by_agent, shown, left_out, links = _trajectories(env, page)
+    style, script = ((_TEMPLATES / name).read_text("utf-8") for name in ("style.css", "script.js"))
+    html = env.get_template("report.html").render(
+        page=page,
+        charts=charts.overview(page),
+        cards=cards,
+        cards_left_out=cards_left_out,
+        trajectories=by_agent,
+        shown=shown,
+        left_out=left_out,
+        links=links,
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+    )
+    return Report(
+        html=html.translate(_INVISIBLE).encode("utf-8", "replace"),
+        cards=len(cards),
+        cards_left_out=cards_left_out,
+        trajectories=shown,
+        trajectories_left_out=left_out,
+    )
+
+
+def _environment() -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for filter_ in (numbers.score, numbers.fixed, numbers.percent, numbers.seconds, markdown.render):
+        env.filters[filter_.__name__] = filter_
+    return env
+
+
+def _policy(style: str, script: str) -> str:
+    def digest(text: str) -> str:
+        return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") + "'"
+
+    return (
+        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _cards(env: Environment, page: Page) -> tuple[list[Markup], int]:
+    """Task cards, kinds of task taking turns, until the budget is spent; and how many were left out."""
+    tasks = () if page.corpus is None else page.corpus.tasks
+    template = env.get_template("card.html")
+    cards: list[Markup] = []
+    spent = 0
+    for task in _varied(tasks):
+        html = template.render(task=task, strip=charts.strip(page, task), first=not cards)
+        spent += len(html)
+        if spent > CARDS_BUDGET:
+            break
+        cards.append(Markup(html))
+    return cards, len(tasks) - len(cards)
+
+
+def _varied(tasks: Sequence[TaskView]) -> list[TaskView]:
+    """Tasks in rounds, one of each modality and type per round, so that the first few show every kind."""
+    kinds: dict[tuple[str, str], int] = {}
+    ordered = []
+    for task in tasks:
+        kind = (task.spec.modality, task.spec.task_type)
+        ordered.append((kinds.get(kind, 0), kind, task))
+        kinds[kind] = kinds.get(kind, 0) + 1
+    return [task for _, _, task in sorted(ordered, key=lambda one: one[:2])]
+
+
+def _trajectories(
+    env: Environment, page: Page
+) -> tuple[dict[str, list[Markup]], int, int, Mapping[tuple[str, str], str]]:
+    """Rendered trajectories by agent, how many, how many had no room, and where (agent, task) links to."""
+    template = env.get_template("trajectory.html")
+    by_agent: dict[str, list[Markup]] = {agent.key: [] for agent in page.agents}
+    links: dict[tuple[str, str], str] = {}
+    spent, shown, left_out = 0, 0, 0
+    for number, (agent, episode, role) in enumerate(trajectories.choose(page.agents)):
+        if spent >= TRAJECTORIES_BUDGET:
+            left_out += 1
+            continue
+        html = template.render(view=trajectories.view(agent, episode, role), anchor=f"e{number}")
+        # One long episode does not shut out the short ones after it.
+        if spent + len(html) > TRAJECTORIES_BUDGET:
+            left_out += 1
+            continue
+        spent += len(html)
+        shown += 1
+        by_agent[agent.key].append(Markup(html))
+        links.setdefault((agent.key, episode.task_id), f"e{number}")
+    return by_agent, shown, left_out, links

@@ -1,0 +1,53 @@
+"""`sandmle report`: parse, gather, build, write, say what was written."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    tasks: Annotated[Path | None, typer.Option("--tasks", help="Directory of task directories.")] = None,
+    run: Annotated[list[Path] | None, typer.Option("--run", help="Run directory; may be repeated.")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The HTML file to write.")] = Path("report.html"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document about the report.")] = False,
+) -> None:
+    """Write one HTML file: the tasks made, what agents did with them, and whole trajectories to read."""
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    from sandmle.plugins.reports import numbers
+    from sandmle.plugins.reports.build import build
+    from sandmle.plugins.reports.page import gather
+    from sandmle.plugins.reports.writing import write_page
+
+    made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    page = gather(tasks, run or [], made_at=made_at, version=version("sandmle"))
+    built = build(page)
+    write_page(out, built.html)
+    document = {
+        "report": str(out),
+        "bytes": len(built.html),
+        "tasks": 0 if page.corpus is None else len(page.corpus.tasks),
+        "episodes": page.episodes,
+        "expected_episodes": page.expected,
+        "trajectories": {"shown": built.trajectories, "left_out": built.trajectories_left_out},
+        "agents": [
+            {
+                "model": agent.summary.model,
+                "scaffold": agent.summary.scaffold,
+                "feedback": agent.summary.feedback,
+                "human_rank": numbers.json_number(agent.summary.human_rank.mean),
+                "reward": numbers.json_number(agent.summary.reward.mean),
+            }
+            for agent in page.agents
+        ],
+        "caveats": list(page.caveats),
+    }
+    if as_json:
+        typer.echo(json.dumps(document))
+        return
+    typer.echo(f"{out}: {numbers.size(len(built.html))}, {document['tasks']} tasks, {page.episodes} episodes")
+    for caveat in page.caveats:
+        typer.echo(f"note: {caveat}")

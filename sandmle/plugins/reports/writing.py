@@ -1,0 +1,34 @@
+"""Puts the finished page where it was asked for, whole or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from sandmle.core.errors import UsageError
+
+_MODE = 0o644
+"""A report is made to be shown; a temporary file would be its owner's only."""
+
+
+def write_page(path: Path, content: bytes) -> None:
+    """Write beside the target and rename over it, so that a reader never sees half a page.
+
+    Raises:
+        UsageError: the file cannot be written there.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory; -o takes the name of the HTML file to write")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+            part = Path(file.name)
+            try:
+                file.write(content)
+                file.flush()
+                part.chmod(_MODE)
+                os.replace(part, path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+    except OSError as problem:
+        raise UsageError(f"cannot write {path}: {problem.strerror}") from problem
