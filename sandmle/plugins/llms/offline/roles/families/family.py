@@ -1,0 +1,67 @@
+"""What a rule family is, and what every family draws from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal
+
+from sandmle.plugins.llms.offline.roles.domains import Domain
+
+Params = Mapping[str, Any]
+"""A family's own parameters: JSON values only, since they travel as text."""
+Level = Literal["full", "partial", "plain"]
+"""How well a solution represents the rule: as it is, half of it, or as the columns come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a family draws for: the domain and the size of the table."""
+
+    domain: Domain
+    numbers: int
+    """Numeric columns wanted."""
+    classes: int
+    """Classes wanted; 0 for a value."""
+    image_size: int
+    """Side of a square image, pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One way for labels to follow from features."""
+
+    name: str
+    modality: Literal["tabular", "text", "image"]
+    task_types: tuple[str, ...]
+    sentence: str
+    """The rule in words, for the hidden part of the strategy."""
+    draw: Callable[[Random, Ask], dict[str, Any]]
+    """Draws parameters. `columns` in them lists the data columns as `[name, kind, meaning]`."""
+    script: Callable[[Params], str]
+    """Lines of the generator: from `rng` and `ROWS` to the data and `signal` (or `kind`, a class index)."""
+    features: Callable[[Params, Level], str]
+    """Lines of a solution: from `both` to the matrix `X`."""
+    tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Level to names of the models that suit it, best first."""
+    ordered: bool = True
+    """Whether the rule gives a signal to be cut into classes; otherwise it gives the class itself."""
+    unusable_noise: tuple[str, ...] = ()
+    """Noise families that would hide this rule altogether."""
+
+
+def literal(value: Any, indent: int = 0) -> str:
+    """`value` as Python source, one entry a line when it is a long mapping or list."""
+    flat = repr(value)
+    if len(flat) + indent <= 100 or not isinstance(value, dict | list | tuple):
+        return flat
+    pad = " " * (indent + 4)
+    if isinstance(value, dict):
+        body = "".join(f"{pad}{key!r}: {literal(item, indent + 4)},\n" for key, item in value.items())
+        return "{\n" + body + " " * indent + "}"
+    opening, closing = ("[", "]") if isinstance(value, list) else ("(", ")")
+    return opening + "\n" + "".join(f"{pad}{literal(item, indent + 4)},\n" for item in value) + " " * indent + closing
+
+
+def weights(rng: Random, count: int) -> list[float]:
+    """`count` weights between 0.6 and 1.4 with random signs."""
+    return [round(rng.choice((-1, 1)) * rng.uniform(0.6, 1.4), 2) for _ in range(count)]

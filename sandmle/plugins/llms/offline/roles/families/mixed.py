@@ -1,0 +1,146 @@
+"""Rules over columns that are not plain numbers: codes, gaps, dates."""
+
+from random import Random
+from typing import Any, Final
+
+from sandmle.plugins.llms.offline.roles.families.family import Ask, Family, Level, Params, literal, weights
+from sandmle.plugins.llms.offline.roles.families.table import draw_table, stacked, table_script
+
+BOTH: Final = ("classification", "regression")
+LETTERS: Final = "ABCDEFGHKLMNPRSTUVWXZ"
+
+
+def _put(rng: Random, params: dict[str, Any], column: list[str]) -> None:
+    params["columns"].insert(rng.randrange(len(params["columns"]) + 1), column)
+
+
+def _draw_code(rng: Random, ask: Ask) -> dict[str, Any]:
+    params = draw_table(rng, ask, 1)
+    marks: list[str] = []
+    while len(marks) < 9:
+        mark = rng.choice(LETTERS) + rng.choice(LETTERS)
+        if mark not in marks:
+            marks.append(mark)
+    effects = [round(-1.5 + 3 * i / (len(marks) - 1) + rng.uniform(-0.15, 0.15), 2) for i in range(len(marks))]
+    rng.shuffle(effects)
+    name, meaning = ask.domain.code
+    _put(rng, params, [name, "category", f"{meaning}, two letters and a number"])
+    return params | {
+        "code": name,
+        "effects": dict(zip(marks, effects, strict=True)),
+        "series": rng.choice((40, 60, 80)),
+        "slope": round(rng.choice((-1, 1)) * rng.uniform(0.9, 1.2), 2),
+    }
+
+
+def _code_script(params: Params) -> str:
+    rule = f"""
+EFFECTS = {literal(dict(params["effects"]))}
+marks = rng.choice(sorted(EFFECTS), ROWS)
+series = rng.integers(1, {params["series"]} + 1, ROWS)
+clean[{params["code"]!r}] = [f"{{mark}}-{{number:02d}}" for mark, number in zip(marks, series)]
+main = standard(np.array([EFFECTS[mark] for mark in marks])) + {params["slope"]} * standard(series.astype(float))
+"""
+    return table_script(params, rule, "The letters of a code have a level each, and its number counts too.")
+
+
+def _code_features(params: Params, level: Level) -> str:
+    code = f"both[{params['code']!r}].str"
+    entries = [f"pd.get_dummies({code}[:2]).to_numpy(float)"]
+    if level == "full":
+        entries.append(f"{code}[3:].astype(int).to_numpy() / {params['series']}")
+    return stacked(params, entries)
+
+
+def _draw_gaps(rng: Random, ask: Ask) -> dict[str, Any]:
+    params = draw_table(rng, ask, 3)
+    return params | {"gap_share": [0.4, 0.35, 0.3], "weights": sorted(weights(rng, 3), key=abs, reverse=True)}
+
+
+def _gaps_script(params: Params) -> str:
+    terms = []
+    lines = []
+    for name, share, weight in zip(params["main"], params["gap_share"], params["weights"], strict=True):
+        lines.append(f"gap_{name} = rng.random(ROWS) < {share}")
+        lines.append(f"clean.loc[gap_{name}, {name!r}] = np.nan")
+        terms.append(f"{weight} * gap_{name}")
+    rule = "\n".join([*lines, f"main = {' + '.join(terms)}"])
+    return table_script(params, rule, "Whether three readings were taken at all tells more than their values.")
+
+
+def _gaps_features(params: Params, level: Level) -> str:
+    flagged = params["main"] if level == "full" else params["main"][1:2]
+    return stacked(params, [f"both[{name!r}].isna().to_numpy(float)" for name in flagged])
+
+
+def _draw_calendar(rng: Random, ask: Ask) -> dict[str, Any]:
+    params = draw_table(rng, ask, 1)
+    name, meaning = ask.domain.date
+    _put(rng, params, [name, "category", f"{meaning}, as year-month-day"])
+    days = [-1.3, -0.8, -0.4, 0.0, 0.5, 0.9, 1.2]
+    rng.shuffle(days)
+    return params | {
+        "date": name,
+        "days": days,
+        "peak": rng.randrange(1, 365, 7),
+        "season": round(rng.uniform(0.9, 1.2), 2),
+        "start": f"{rng.randrange(2011, 2020)}-01-01",
+    }
+
+
+def _calendar_script(params: Params) -> str:
+    rule = f"""
+dates = pd.Timestamp({params["start"]!r}) + pd.to_timedelta(rng.integers(0, 3 * 365, ROWS), unit="D")
+clean[{params["date"]!r}] = dates.strftime("%Y-%m-%d")
+weekday = np.array({params["days"]})[dates.dayofweek]
+season = np.cos(2 * np.pi * (dates.dayofyear.to_numpy() - {params["peak"]}) / 365.25)
+main = standard(weekday) + {params["season"]} * standard(season)
+"""
+    return table_script(params, rule, "The day of the week has a level each, and the season counts too.")
+
+
+def _calendar_features(params: Params, level: Level) -> str:
+    dates = f"pd.to_datetime(both[{params['date']!r}]).dt"
+    turn = f"2 * np.pi * {dates}.dayofyear.to_numpy() / 365.25"
+    entries = [f"np.cos({turn})", f"np.sin({turn})"]
+    if level == "full":
+        entries.append(f"np.eye(7)[{dates}.dayofweek.to_numpy()]")
+    return stacked(params, entries)
+
+
+_LINEAR = {"full": ("linear", "boosting"), "partial": ("linear", "forest")}
+
+MIXED: Final = (
+    Family(
+        name="code-parts",
+        modality="tabular",
+        task_types=BOTH,
+        sentence="The two letters of a code have a level each and its number acts in proportion.",
+        draw=_draw_code,
+        script=_code_script,
+        features=_code_features,
+        tools=_LINEAR,
+    ),
+    Family(
+        name="telling-gaps",
+        modality="tabular",
+        task_types=BOTH,
+        sentence="Whether three readings are absent acts, not their values; two more columns act in proportion.",
+        draw=_draw_gaps,
+        script=_gaps_script,
+        features=_gaps_features,
+        tools=_LINEAR,
+        unusable_noise=("missing-values",),
+    ),
+    Family(
+        name="calendar-effects",
+        modality="tabular",
+        task_types=BOTH,
+        sentence="The day of the week has a level each and the season acts as a cosine of the day of the year.",
+        draw=_draw_calendar,
+        script=_calendar_script,
+        features=_calendar_features,
+        tools=_LINEAR,
+    ),
+)
+"""Families over codes, gaps and dates."""
