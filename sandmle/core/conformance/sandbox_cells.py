@@ -21,7 +21,11 @@ for place in tries + glob.glob('/proc/[0-9]*/cwd/*') + glob.glob('/proc/[0-9]*/f
         pass
     try:
         os.symlink(place, 'way')
-        print(open('way').read())
+        fd = os.open('way', os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            print(os.read(fd, 1000))
+        finally:
+            os.close(fd)
     except OSError:
         pass
     finally:

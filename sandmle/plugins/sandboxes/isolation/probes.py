@@ -76,7 +76,8 @@ async def attack(session: SandboxSession) -> tuple[Verdict, ...]:
         broken = {
             "read": any(targets.secret in text for text in seen["read"]),
             "connect": _was_called(targets.listener),
-            "kill": targets.process.poll() is not None,
+            # The signal may still be on its way, so that it could be sent counts too.
+            "kill": "sent" in seen["kill"] or targets.process.poll() is not None,
         }
     return tuple(
         Verdict(name=name, held=not broken[name], detail="; ".join(dict.fromkeys(seen[name]))) for name in PROBE_NAMES

@@ -46,6 +46,8 @@ class Ending:
             return self.why
         if self.code == -signal.SIGSYS:
             return "the process sent itself a deadly signal"
+        if self.code == -signal.SIGKILL:
+            return "the process was killed or closed its channel"
         if self.code < 0:
             return f"the process was ended by signal {signal.Signals(-self.code).name}"
         return f"the process exited with status {self.code}"

@@ -215,6 +215,9 @@ def main(control_fd: int, life_fd: int) -> None:
     libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
     sys.path[:] = [path for path in sys.path if path not in config["hidden"]]
     sys.path += [path for path in config["libraries"] if path not in sys.path]
+    if not plan.namespaces:
+        # Without a private /dev/shm there are no semaphores; joblib then works one by one.
+        os.environ["JOBLIB_MULTIPROCESSING"] = "0"
     preload.preload(config["preload"])
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
     control.send(wire.pack({"event": "ready"}))

@@ -1,0 +1,193 @@
+"""A scripted episode for tests, and the checks that every `Scaffold` has to pass. Shipped to plugin authors."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+
+from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeLimits, EpisodeOver, Scaffold, TaskView
+from sandmle.core.errors import PluginError, SandboxError
+from sandmle.core.types.message import Message, ModelReply
+from sandmle.core.types.sandbox import CellStatus
+from sandmle.core.types.trajectory import Action, ActionKind, FeedbackMode, Observation, StopReason
+
+LIMITS = EpisodeLimits(max_turns=6, cell_timeout_s=5.0, episode_timeout_s=60.0, max_scored_submissions=3)
+DEADLINE_S = 60.0
+"""A scaffold that plays six scripted turns for longer than this hangs."""
+
+Speak = Callable[[Sequence[Message], int], str]
+"""(conversation, turn) to the policy's reply."""
+World = Callable[[Action], Observation]
+
+
+class ScriptedEpisode:
+    """An `EpisodeContext` without sandbox or model: the policy and the world are functions.
+
+    It keeps what it was asked and what was done, and ends as a real episode does: by `finish`, by its
+    turn limit, or with `over` after `over_after` actions.
+    """
+
+    def __init__(
+        self,
+        speak: Speak | Sequence[str],
+        world: World | None = None,
+        *,
+        task: TaskView | None = None,
+        limits: EpisodeLimits = LIMITS,
+        feedback: FeedbackMode = FeedbackMode.PUBLIC_BOARD,
+        over: StopReason = StopReason.SESSION_DIED,
+        over_after: int | None = None,
+        failing: bool = False,
+    ) -> None:
+        script = speak
+        self._speak: Speak = script if callable(script) else lambda messages, turn: script[min(turn, len(script) - 1)]
+        self._world = world or _calm_world
+        self._task = task or TaskView(
+            task_id="scripted-task",
+            description="Predict `target`. The metric is accuracy.",
+            files=("data/train.csv", "data/test.csv", "data/sample_submission.csv"),
+        )
+        self._limits = limits
+        self._feedback = feedback
+        self._over, self._over_after, self._failing = over, over_after, failing
+        self._rng = random.Random(0)
+        self.asked: list[tuple[Message, ...]] = []
+        self.replies: list[str] = []
+        self.actions: list[Action] = []
+        self.observations: list[Observation] = []
+        self.ended: StopReason | None = None
+
+    @property
+    def task(self) -> TaskView:
+        return self._task
+
+    @property
+    def limits(self) -> EpisodeLimits:
+        return self._limits
+
+    @property
+    def feedback(self) -> FeedbackMode:
+        return self._feedback
+
+    @property
+    def rng(self) -> random.Random:
+        return self._rng
+
+    async def ask(self, messages: Sequence[Message], *, stop: tuple[str, ...] = ()) -> ModelReply:
+        self._refuse_when_over()
+        # Room for another episode's turn, so that state shared between episodes shows.
+        await asyncio.sleep(0)
+        if len(self.asked) >= self._limits.max_turns:
+            raise self._end(StopReason.MAX_TURNS)
+        self.asked.append(tuple(messages))
+        text = self._speak(messages, len(self.asked) - 1)
+        self.replies.append(text)
+        return ModelReply(text=text)
+
+    async def act(self, action: Action) -> Observation:
+        self._refuse_when_over()
+        await asyncio.sleep(0)
+        if self._failing:
+            raise SandboxError("the scripted sandbox fails")
+        self.actions.append(action)
+        if action.kind is ActionKind.FINISH:
+            raise self._end(StopReason.FINISHED)
+        if self._over_after is not None and len(self.actions) > self._over_after:
+            raise self._end(self._over)
+        seen = Observation(text=action.problem) if action.kind is ActionKind.INVALID else self._world(action)
+        self.observations.append(seen)
+        return seen
+
+    def _refuse_when_over(self) -> None:
+        if self.ended is not None:
+            raise EpisodeOver(self.ended)
+
+    def _end(self, reason: StopReason) -> EpisodeOver:
+        self.ended = reason
+        return EpisodeOver(reason)
+
+
+def _calm_world(action: Action) -> Observation:
+    if action.kind is ActionKind.SUBMIT:
+        return Observation(text="The submission is valid.")
+    return Observation(text="(no output)", cell=CellStatus.OK)
+
+
+async def check_scaffold(scaffold: Scaffold, speak: Speak | Sequence[str]) -> None:
+    """Drive a scaffold through scripted episodes.
+
+    Args:
+        scaffold: the scaffold, made once as for a run.
+        speak: a policy that speaks the scaffold's protocol and runs code at least once.
+
+    Raises:
+        PluginError: it breaks a promise of the contract; the message says which.
+    """
+    await _check_ends(scaffold, speak)
+    await _check_passes_over(scaffold, speak)
+    await _check_passes_failures(scaffold, speak)
+    await _check_endures_nonsense(scaffold)
+    await _check_keeps_no_state(scaffold, speak)
+    if not scaffold.name.strip():
+        raise PluginError("a scaffold has no name")
+    picture = scaffold.mermaid()
+    if ("graph" not in picture and "flowchart" not in picture) or ("--" not in picture and "-." not in picture):
+        raise PluginError(f"scaffold {scaffold.name!r}: mermaid() does not draw a graph")
+
+
+async def play(scaffold: Scaffold, episode: EpisodeContext) -> StopReason:
+    """Run one episode as the rollout engine does: returning is `finished`, `EpisodeOver` says why else.
+
+    Raises:
+        PluginError: the scaffold does not come to an end.
+    """
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await scaffold.run(episode)
+    except EpisodeOver as over:
+        return over.reason
+    except TimeoutError as problem:
+        raise PluginError(f"scaffold {scaffold.name!r} did not end within {DEADLINE_S:g} s") from problem
+    return StopReason.FINISHED
+
+
+async def _check_ends(scaffold: Scaffold, speak: Speak | Sequence[str]) -> None:
+    episode = ScriptedEpisode(speak)
+    await play(scaffold, episode)
+    if not any(action.kind is ActionKind.RUN_CODE for action in episode.actions):
+        raise PluginError(f"scaffold {scaffold.name!r} ran no code although the policy asked for it")
+
+
+async def _check_passes_over(scaffold: Scaffold, speak: Speak | Sequence[str]) -> None:
+    for reason in (StopReason.SESSION_DIED, StopReason.DEADLINE):
+        reached = await play(scaffold, ScriptedEpisode(speak, over=reason, over_after=0))
+        if reached is not reason:
+            raise PluginError(
+                f"scaffold {scaffold.name!r} swallowed EpisodeOver({reason}): the episode ended as {reached}; "
+                "let it pass"
+            )
+
+
+async def _check_passes_failures(scaffold: Scaffold, speak: Speak | Sequence[str]) -> None:
+    try:
+        await play(scaffold, ScriptedEpisode(speak, failing=True))
+    except SandboxError:
+        return
+    raise PluginError(f"scaffold {scaffold.name!r} swallowed a SandboxError; let it pass")
+
+
+async def _check_endures_nonsense(scaffold: Scaffold) -> None:
+    """A policy that says nothing of use ends its episode by a budget, by stalling, or as finished."""
+    for nonsense in ("", "\x00<", "<think>", "{}", "word " * 2000):
+        await play(scaffold, ScriptedEpisode([nonsense]))
+
+
+async def _check_keeps_no_state(scaffold: Scaffold, speak: Speak | Sequence[str]) -> None:
+    alone = ScriptedEpisode(speak)
+    await play(scaffold, alone)
+    together = [ScriptedEpisode(speak), ScriptedEpisode(speak)]
+    await asyncio.gather(*(play(scaffold, episode) for episode in together))
+    for episode in together:
+        if episode.asked != alone.asked or episode.actions != alone.actions:
+            raise PluginError(
+                f"scaffold {scaffold.name!r} keeps state between episodes: two at once differ from one alone"
+            )

@@ -1,0 +1,157 @@
+"""When the machinery fails, it says so, gets up again, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from sandmle.core.errors import SandboxError
+from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
+from sandmle.plugins.sandboxes.config import ProcessConfig
+from sandmle.plugins.sandboxes.isolation import plans
+from sandmle.plugins.sandboxes.process import session as session_module
+from sandmle.plugins.sandboxes.process.backend import ProcessSandbox
+
+LIMITS = SandboxLimits()
+HOST = """
+import asyncio, sys
+from sandmle.core.types.sandbox import IsolationLevel, SandboxLimits
+from sandmle.plugins.sandboxes.config import ProcessConfig
+from sandmle.plugins.sandboxes.process.backend import ProcessSandbox
+async def main():
+    sandbox = ProcessSandbox(ProcessConfig(zygotes=1, preload=(), strongest=IsolationLevel(sys.argv[1])))
+    await sandbox.start()
+    async with sandbox.session(public_dir=None, limits=SandboxLimits()) as session:
+        await session.run(
+            "import subprocess, sys\\n"
+            "words = [sys.executable, '-c', 'import time; time.sleep(300)', %r]\\n"
+            "for _ in range(3): subprocess.Popen(words)" % sys.argv[2],
+            20)
+        print("ready", flush=True)
+        await session.run("while True: pass", 300)
+asyncio.run(main())
+"""
+
+
+@pytest_asyncio.fixture(params=["L3", "L2"])
+async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[ProcessSandbox]:
+    made = ProcessSandbox(ProcessConfig(zygotes=1, preload=(), strongest=IsolationLevel(request.param)))
+    try:
+        await made.start()
+        yield made
+    finally:
+        await made.close()
+
+
+def zygote_pid(sandbox: ProcessSandbox) -> int:
+    """The zygote itself, the one child of its guardian."""
+    zygote = sandbox._places[0].zygote
+    assert zygote is not None
+    return int(Path(f"/proc/{zygote.pid}/task/{zygote.pid}/children").read_text().split()[0])
+
+
+def processes_with(marker: str) -> list[str]:
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if marker.encode() in place.read_bytes():
+                found.append(place.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+async def test_a_killed_zygote_is_an_error_and_the_next_session_works(sandbox: ProcessSandbox) -> None:
+    async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+        await session.run("open('kept', 'w').write('x')", 20)
+        os.kill(zygote_pid(sandbox), signal.SIGKILL)
+        with pytest.raises(SandboxError, match="zygote was lost"):
+            await session.run("import time; time.sleep(20)", 30)
+        assert "kept" in (await session.fetch("kept", 10)).files
+    async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+        assert (await session.run("6 * 7", 20)).stdout == "42\n"
+
+
+async def test_check_health_reports_a_dead_zygote_and_has_replaced_it(sandbox: ProcessSandbox) -> None:
+    os.kill(zygote_pid(sandbox), signal.SIGKILL)
+    with pytest.raises(SandboxError, match="started again"):
+        await sandbox.check_health()
+    await sandbox.check_health()
+
+
+async def test_a_hung_zygote_is_given_up_and_replaced(sandbox: ProcessSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "_KILL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(session_module, "_OPEN_TIMEOUT_S", 0.5)
+    async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+        os.kill(zygote_pid(sandbox), signal.SIGSTOP)
+        with pytest.raises(SandboxError, match="did not end a session"):
+            await session.run("while True: pass", 0.5)
+    os.kill(await _restarted(sandbox), signal.SIGSTOP)
+    with pytest.raises(SandboxError, match="did not open a session"):
+        async with sandbox.session(public_dir=None, limits=LIMITS):
+            pass
+    monkeypatch.undo()
+    async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+        assert (await session.run("6 * 7", 20)).stdout == "42\n"
+
+
+async def _restarted(sandbox: ProcessSandbox) -> int:
+    async with sandbox.session(public_dir=None, limits=LIMITS):
+        return zygote_pid(sandbox)
+
+
+@pytest.mark.parametrize("level", ["L3", "L2"])
+def test_nothing_survives_a_killed_host(level: str, tmp_path: Path) -> None:
+    marker = f"sandmle-survivor-{level}-{os.getpid()}"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", HOST, level, marker], stdout=subprocess.PIPE, env=environment) as host:
+        assert host.stdout is not None
+        assert host.stdout.readline() == b"ready\n"
+        assert len(processes_with(marker)) >= 4
+        host.kill()
+    deadline = time.monotonic() + 10
+    while (processes_with(marker) or any(tmp_path.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_with(marker) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_level_that_cannot_be_had_is_refused_with_the_way_out() -> None:
+    sandbox = ProcessSandbox(ProcessConfig(zygotes=1, strongest=IsolationLevel.L0))
+    with pytest.raises(SandboxError, match="allow_unsafe = true"):
+        await sandbox.start()
+    assert plans(IsolationLevel.L0, allow_unsafe=False) == []
+
+
+async def test_an_interpreter_that_does_not_start_in_time_is_an_error() -> None:
+    sandbox = ProcessSandbox(ProcessConfig(zygotes=1, start_timeout_s=0.01))
+    with pytest.raises(SandboxError, match="raise start_timeout_s"):
+        await sandbox.start()
+
+
+async def test_other_systems_are_told_that_linux_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(SandboxError, match="needs Linux"):
+        await ProcessSandbox(ProcessConfig(zygotes=1)).start()
+
+
+async def test_a_missing_public_directory_is_an_error(sandbox: ProcessSandbox, tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match="is not there"):
+        async with sandbox.session(public_dir=tmp_path / "nowhere", limits=LIMITS):
+            pass
+    async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+        assert (await session.run("1 / 0", 20)).status is CellStatus.ERROR
+
+
+async def test_a_closed_sandbox_opens_no_session_and_closes_twice(sandbox: ProcessSandbox) -> None:
+    await sandbox.close()
+    await sandbox.close()
+    with pytest.raises(SandboxError, match="not running"):
+        async with sandbox.session(public_dir=None, limits=LIMITS):
+            pass
