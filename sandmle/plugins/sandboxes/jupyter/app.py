@@ -77,8 +77,8 @@ class KernelStream(OutStream):
         while waiting[0] and time.monotonic() < end:
             fcntl.ioctl(self._pipe(), termios.FIONREAD, waiting)
             time.sleep(0.001 if waiting[0] else 0)
-        with self._moving:
-            self.flush()
+        if self._moving.acquire(timeout=_DRAIN_S):
+            self._moving.release()
 
     def _pipe(self) -> int:
         """Where what is written to the descriptor comes out."""
@@ -86,15 +86,21 @@ class KernelStream(OutStream):
         return int(self._fid)
 
     def _setup_stream_redirects(self, name: str) -> None:
-        self._moving = threading.RLock()
+        self._moving = threading.Lock()
         super()._setup_stream_redirects(name)
 
     def _watch_pipe_fd(self) -> None:
+        os.set_blocking(self._pipe(), False)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         while self._should_watch:
             select.select([self._pipe()], [], [])
             with self._moving:
-                if piece := decoder.decode(os.read(self._pipe(), _PIPE_BYTES)):
+                try:
+                    data = os.read(self._pipe(), _PIPE_BYTES)
+                except BlockingIOError:
+                    # Someone else, who opened the pipe by way of /proc, was faster.
+                    continue
+                if piece := decoder.decode(data):
                     self.write(piece)
 
 
