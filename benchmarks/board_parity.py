@@ -23,6 +23,7 @@ from typing import Any
 
 import pandas
 
+from sandmle.core.engine.board_csv import parse_board
 from sandmle.core.engine.board_files import human_rank_report, medal_report
 from sandmle.core.errors import BoardError
 from sandmle.core.types.score import Direction
@@ -244,6 +245,23 @@ def compare_ranks(
         yield "ranks", score, mine, their_rank(place, folder, score, higher)
 
 
+def compare_cells(rng: random.Random, counts: Counter[str]) -> None:
+    """Cells of a random text as our tokenizer and as pandas' split it."""
+    pieces = ["1", "x", '"', ",", ",", "\n", "\r", "\r\n", " ", "\t", '""', "a,b\n", "\ufeff", "NA", "\u00e9", ".5"]
+    text = "".join(rng.choices(pieces, k=rng.randint(1, 18))).encode()
+    theirs: Any = None
+    mine: Any = None
+    with contextlib.suppress(Exception):
+        frame = pandas.read_csv(io.BytesIO(text), dtype=str, keep_default_na=False)
+        theirs = (frame.shape, [[cell if isinstance(cell, str) else "" for cell in row] for row in frame.to_numpy()])
+    with contextlib.suppress(BoardError):
+        table = parse_board(text)
+        mine = ((len(table.rows), len(table.header)), [list(row) for row in table.rows])
+    counts["texts_compared"] += 1
+    counts["texts_peer_failed"] += theirs is None
+    counts["texts_different"] += mine != theirs
+
+
 def load_peers(mlebench: Path, mledojo: Path) -> tuple[Any, Callable[..., dict[str, Any]]]:
     """The two functions under comparison, from the checkouts."""
     sys.path[:0] = [str(mlebench), str(mledojo)]
@@ -260,6 +278,7 @@ def main() -> int:
     parser.add_argument("--mlebench", type=Path, required=True)
     parser.add_argument("--mledojo", type=Path, required=True)
     parser.add_argument("--boards", type=int, default=3000)
+    parser.add_argument("--texts", type=int, default=20_000, help="how many random texts to split into cells")
     parser.add_argument("--rng-seed", type=int, default=0)
     parser.add_argument("--show", type=int, default=5, help="how many differences to print")
     options = parser.parse_args()
@@ -268,6 +287,8 @@ def main() -> int:
     rng = random.Random(options.rng_seed)
     counts: Counter[str] = Counter()
     makers = (plain_board, typed_board, typed_board, broken_board, broken_board, any_bytes)
+    for _ in range(options.texts):
+        compare_cells(rng, counts)
     with tempfile.TemporaryDirectory() as name:
         for _ in range(options.boards):
             board, other = rng.choice(makers)(rng), rng.choice(makers)(rng)
@@ -289,7 +310,7 @@ def main() -> int:
                             f"  ours {mine}\n  peer {theirs}",
                             file=sys.stderr,
                         )
-    different = counts["medals_different"] + counts["ranks_different"]
+    different = sum(counts[f"{kind}_different"] for kind in ("medals", "ranks", "texts"))
     print(json.dumps({"pandas": pandas.__version__, "boards": options.boards, **counts, "different": different}))
     return 1 if different else 0
 

@@ -65,7 +65,9 @@ def _tokenize(text: str) -> list[list[str]]:
             elif text[after] == "\r":
                 position = _after_blank_return(text, after)
             else:
-                position = _tokenize_line(text, position, lines)
+                # pandas goes back to the line end to read the blanks again, and so finds a swallowed delimiter.
+                start = position - 1 if text[position - 1 : position] == "," else position
+                position = _tokenize_line(text, start, lines)
         else:
             position = _tokenize_line(text, position, lines)
     return lines

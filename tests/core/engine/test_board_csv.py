@@ -27,6 +27,7 @@ from sandmle.core.errors import BoardError
         ("a,b\n1,2,", [("2", "")]),
         ("a,b\r1,2\r,5\r", [("1", "2"), ("", "5")]),
         ("a,b\r\r,1\r", [("1", "")]),
+        ("a,b\r\r, 1\r", [("", " 1")]),
         ("a,b\n", []),
     ],
 )
