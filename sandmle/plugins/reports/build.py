@@ -15,13 +15,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sandmle.plugins.reports import charts, markdown, numbers, trajectories
-from sandmle.plugins.reports.corpus import TaskView
+from sandmle.plugins.reports.corpus import TaskView, read_card
 from sandmle.plugins.reports.page import Page
 
 CARDS_BUDGET: Final = 1_800_000
 """Bytes of HTML for task cards."""
 TRAJECTORIES_BUDGET: Final = 3_600_000
 """Bytes of HTML for trajectories; with the cards and the rest a report stays below 6 MB."""
+MAX_TABLE_ROWS: Final = 400
+"""Rows of the table of tasks and of the matrix; more are only counted."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _INVISIBLE: Final[dict[int, int | str | None]] = {
     **{code: 0x2400 + code for code in range(32) if code not in (9, 10, 13)},
@@ -58,6 +60,7 @@ def build(page: Page) -> Report:
         shown=shown,
         left_out=left_out,
         links=links,
+        max_rows=MAX_TABLE_ROWS,
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
@@ -101,7 +104,8 @@ def _cards(env: Environment, page: Page) -> tuple[list[Markup], int]:
     cards: list[Markup] = []
     spent = 0
     for task in _varied(tasks):
-        html = template.render(task=task, strip=charts.strip(page, task), first=not cards)
+        card = read_card(task)
+        html = template.render(card=card, task=task, strip=charts.strip(page, card), first=not cards)
         spent += len(html)
         if spent > CARDS_BUDGET:
             break

@@ -10,7 +10,7 @@ from sandmle.core.types.episode import Outcome
 from sandmle.core.types.report import AgentSummary, Estimate
 from sandmle.core.types.score import Direction
 from sandmle.plugins.reports import numbers, svg
-from sandmle.plugins.reports.corpus import TaskView
+from sandmle.plugins.reports.corpus import CardView
 from sandmle.plugins.reports.page import Page
 from sandmle.plugins.reports.results import MEDALS, PALETTE, TIME_PARTS
 
@@ -56,9 +56,9 @@ def overview(page: Page) -> Charts:
     )
 
 
-def strip(page: Page, task: TaskView) -> Markup:
+def strip(page: Page, card: CardView) -> Markup:
     """Where the board's and the agents' scores fall on one task, and the medal thresholds."""
-    lanes = []
+    task, lanes = card.task, []
     for agent, episodes in page.by_task(task.task_id):
         counting = [episode for episode in episodes if episode.outcome is not Outcome.INFRASTRUCTURE]
         scores = tuple(one.grade.score for one in counting if one.grade is not None and one.grade.score is not None)
@@ -66,7 +66,7 @@ def strip(page: Page, task: TaskView) -> Markup:
     thresholds = task.spec.thresholds
     lines = {name: getattr(thresholds, name) for name in ("gold", "silver", "bronze", "median")}
     maximize = task.spec.metric.direction is Direction.MAXIMIZE
-    return svg.strip(f"Scores on {task.task_id}", task.board, lines, lanes, maximize=maximize)
+    return svg.strip(f"Scores on {task.task_id}", card.board, lines, lanes, maximize=maximize)
 
 
 def _palette(names: list[str] | tuple[str, ...]) -> dict[str, str]:

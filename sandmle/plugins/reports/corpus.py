@@ -20,19 +20,27 @@ MAX_REASON: Final = 240
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskView:
-    """One task as the report shows it."""
+    """One task of the corpus."""
 
     spec: TaskSpec
+    layout: TaskLayout
     sha256: str
     """Of its `task.toml`."""
     description: str
-    preview: previews.Preview
-    board: tuple[float, ...]
-    board_problem: str | None
 
     @property
     def task_id(self) -> str:
         return self.spec.task_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardView:
+    """One task as an example to look at. Read only for the tasks that are shown."""
+
+    task: TaskView
+    preview: previews.Preview
+    board: tuple[float, ...]
+    board_problem: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,16 +114,25 @@ def read_corpus(folder: Path) -> CorpusView:
     )
 
 
-def _read_task(path: Path) -> TaskView:
-    task = read_task(path)
+def read_card(task: TaskView) -> CardView:
+    """Read what a task's card shows beside its `task.toml`; a file that cannot be read is a note on the card."""
     board, board_problem = previews.read_board(task.layout.leaderboard)
+    preview = previews.read_preview(task.layout, task.spec.submission)
+    return CardView(task=task, preview=preview, board=board, board_problem=board_problem)
+
+
+def _read_task(path: Path) -> TaskView:
+    layout = TaskLayout(path)
+    # A stranger's link would put a file of the reader's own machine into a page made to be passed on.
+    for part in (layout.spec, layout.description, layout.public, layout.private):
+        if part.is_symlink():
+            raise TaskError(f"{part} is a symbolic link, which a task directory never holds")
+    task = read_task(path)
     return TaskView(
         spec=task.spec,
-        sha256=sha256(task.layout.spec.read_bytes()).hexdigest(),
+        layout=layout,
+        sha256=sha256(layout.spec.read_bytes()).hexdigest(),
         description=numbers.clip(task.description, MAX_DESCRIPTION),
-        preview=previews.read_preview(task.layout, task.spec.submission),
-        board=board,
-        board_problem=board_problem,
     )
 
 

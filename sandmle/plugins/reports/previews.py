@@ -101,8 +101,12 @@ def _read_csv(path: Path, rows: int, notes: list[str]) -> list[list[str]]:
     if path.is_symlink() or not path.is_file():
         notes.append(f"{path.name} is missing or not a regular file")
         return []
-    with path.open("rb") as handle:
-        content = handle.read(MAX_CSV_BYTES)
+    try:
+        with path.open("rb") as handle:
+            content = handle.read(MAX_CSV_BYTES)
+    except OSError as problem:
+        notes.append(f"{path.name} cannot be read: {problem.strerror}")
+        return []
     reader = csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
     table: list[list[str]] = []
     try:

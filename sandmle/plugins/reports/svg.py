@@ -31,9 +31,9 @@ class _Frame:
 
 
 _BARS: Final = _Frame(width=400, right=48)
-_STACKS: Final = _Frame(width=480, right=84)
+_STACKS: Final = _Frame(width=440, right=80)
 _COUNTS: Final = _Frame(width=400, right=40)
-_STRIP: Final = _Frame(width=520, right=56)
+_STRIP: Final = _Frame(width=440, right=52)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

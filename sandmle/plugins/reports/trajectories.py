@@ -77,6 +77,7 @@ def choose(agents: Sequence[AgentView]) -> tuple[tuple[AgentView, Episode, str],
     """
     chosen: list[tuple[AgentView, Episode, str]] = []
     rest: list[tuple[AgentView, Episode, str]] = []
+    place = {agent.key: number for number, agent in enumerate(agents)}
     for agent in agents:
         roles = _roles(agent.episodes)
         for episode in agent.episodes:
@@ -84,8 +85,8 @@ def choose(agents: Sequence[AgentView]) -> tuple[tuple[AgentView, Episode, str],
                 (agent, episode, roles.get(episode.episode_id, ""))
             )
     order = {"best": 0, "median": 1, "worst": 2, "": 3}
-    chosen.sort(key=lambda one: (order[one[2]], one[0].key))
-    rest.sort(key=lambda one: (one[1].task_id, one[1].slot, one[0].key))
+    chosen.sort(key=lambda one: (order[one[2]], place[one[0].key]))
+    rest.sort(key=lambda one: (one[1].task_id, one[1].slot, place[one[0].key]))
     return (*chosen, *rest)
 
 

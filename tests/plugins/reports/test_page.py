@@ -54,7 +54,7 @@ def test_means_and_intervals_are_those_of_the_evaluation(records, html_of, corpu
     for estimate in (summary.human_rank, summary.reward):
         assert f"{estimate.mean:.3f} {estimate.low:.3f} to {estimate.high:.3f}" in text
     for estimate in (summary.any_medal, summary.gold, summary.above_median, summary.valid):
-        assert f"{100 * estimate.mean:.1f} % {100 * estimate.low:.1f} % to {100 * estimate.high:.1f} %" in text
+        assert f"{100 * estimate.mean:.1f} % {100 * estimate.low:.1f} to {100 * estimate.high:.1f} %" in text
     assert "bronze 1, gold 2, silver 1" in text
     assert "scored 5, unscored 1" in text
 

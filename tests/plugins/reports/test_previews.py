@@ -67,3 +67,15 @@ def test_a_board_without_scores_says_so(tmp_path):
     board.write_text("")
     assert read_board(board) == ((), "leaderboard.csv is empty")
     assert read_board(tmp_path / "none.csv")[1] == "none.csv is missing or not a regular file"
+
+
+def test_a_task_made_of_links_is_named_and_not_shown(records, html_of, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("the reader's own secret")
+    corpus = records.corpus(tmp_path / "tasks", [records.draft("a-one"), records.draft("b-two")])
+    (corpus / "a-one/description.md").unlink()
+    (corpus / "a-one/description.md").symlink_to(secret)
+    page = html_of(corpus)
+    assert "the reader&#39;s own secret" not in page
+    assert "a-one/description.md is a symbolic link" in page
+    assert page.count('<article class="card') == 1
