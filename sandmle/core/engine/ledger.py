@@ -12,7 +12,7 @@ import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,6 +90,7 @@ class Corpus:
         if draft is not None:
             with boundary(StoreError, f"moving {draft.spec.task_id} into {self.root}"):
                 task.layout.root.rename(self.root / draft.spec.task_id)
+                (self.root / _STAGING).rmdir()
             self._accepted.append((line, task.spec))
 
 
@@ -105,22 +106,16 @@ def open_corpus(root: Path, settings: Mapping[str, Any]) -> Iterator[Corpus]:
         RunError: the folder is something else, another process holds it, it was begun with other settings
             (with the differences), its ledger is damaged, or an accepted task is gone.
     """
-    with boundary(StoreError, f"opening {root}"):
-        _claim(root)
-        with (root / _LOCK).open("ab") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunError(f"another process is making tasks in {root}; wait for it, or name another") from None
+    with ExitStack() as stack:
+        # The boundary ends before the yield: what escapes from the caller's block is none of the folder's doing.
+        with boundary(StoreError, f"opening {root}"):
+            _claim(root)
+            _lock(root, stack)
             _agree(root / SETTINGS_NAME, settings)
-            with open_log(root / LEDGER_NAME) as log:
-                lines = read_ledger(root)
-                _put_right(root, lines)
-                corpus = Corpus(root, log, lines)
-                # What escapes from here on is the user's of the corpus and not the folder's.
-                yield corpus
-            shutil.rmtree(root / _STAGING, ignore_errors=True)
-            (root / _LOCK).unlink(missing_ok=True)
+            log = stack.enter_context(open_log(root / LEDGER_NAME))
+            lines = read_ledger(root)
+            _put_right(root, lines)
+        yield Corpus(root, log, lines)
 
 
 def read_ledger(root: Path) -> tuple[LedgerLine, ...]:
@@ -152,7 +147,7 @@ def count_rejections(lines: Iterable[LedgerLine]) -> dict[str, int]:
 
 
 def _as_json(line: LedgerLine) -> bytes:
-    return json.dumps(line.model_dump(), ensure_ascii=False, sort_keys=True).encode("utf-8", "backslashreplace")
+    return json.dumps(line.model_dump(), ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
 
 
 def _claim(root: Path) -> None:
@@ -160,6 +155,15 @@ def _claim(root: Path) -> None:
     strange = sorted(path.name for path in root.iterdir() if path.name not in (_LOCK, f"{SETTINGS_NAME}.part"))
     if strange and not (root / SETTINGS_NAME).is_file():
         raise RunError(f"{root} is no corpus (it holds {strange[0]!r}); name a new or empty folder")
+
+
+def _lock(root: Path, stack: ExitStack) -> None:
+    # The kernel lets go of the lock when its holder dies, however it dies, so no stale lock is ever left.
+    lock = stack.enter_context((root / _LOCK).open("ab"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunError(f"another process is making tasks in {root}; wait for it, or name another folder") from None
 
 
 def _agree(path: Path, settings: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ corpus resumes by whole drafts.
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, TypedDict
+from typing import Final, Literal, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -17,9 +17,10 @@ from langgraph.runtime import Runtime
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.contracts.synthesis import Dossier, SynthRole
+from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.grading import LocalGrader
 from sandmle.core.engine.settings import SynthesisSettings
-from sandmle.core.errors import TaskError
+from sandmle.core.errors import ProviderError, TaskError
 from sandmle.core.types.message import Message, ReplyOptions
 from sandmle.core.types.synthesis import Evidence, TaskDraft, TaskProblem
 from sandmle.core.types.task import TaskSpec
@@ -30,6 +31,8 @@ from sandmle.plugins.synthesizer.evidence import Measured, measure
 from sandmle.plugins.synthesizer.tables import FaultError
 
 EVIDENCE, CHECKS = "evidence", "checks"
+PROVIDER_PATIENCE: Final = 4
+"""A provider retries within its own deadlines; one that hangs is given up after that many of them."""
 
 
 class DraftState(TypedDict, total=False):
@@ -79,7 +82,8 @@ async def play_role(state: DraftState, runtime: Runtime[DraftContext], *, name: 
         json_schema=role.answer_type.model_json_schema(),
         timeout_s=context.settings.llm_timeout_s,
     )
-    reply = await context.models[name].reply(conversation, options)
+    async with deadline(PROVIDER_PATIENCE * options.timeout_s, ProviderError, f"the reply of {name}"):
+        reply = await context.models[name].reply(conversation, options)
     tries = {**state.get("tries", {}), name: number + 1}
     try:
         answer = parse_answer(reply.text, role.answer_type)

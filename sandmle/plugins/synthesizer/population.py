@@ -1,18 +1,20 @@
-"""Runs the reference solutions, each in a fresh session over the public files, and checks what they submit."""
+"""Runs the reference solutions in a sandbox over the public files, and checks what they submit."""
 
 import os
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from typing import Final
 
-from sandmle.core.contracts.sandbox import Sandbox
+from sandmle.core.contracts.sandbox import Sandbox, SandboxSession
 from sandmle.core.engine.answers import AnswerKey, parse_answers
 from sandmle.core.engine.csv_table import MAX_BYTES, InvalidSubmission
 from sandmle.core.engine.submissions import parse_submission
 from sandmle.core.errors import TaskError
 from sandmle.core.types.metrics import METRICS
-from sandmle.core.types.sandbox import CellStatus, FetchRefusal
+from sandmle.core.types.sandbox import CellResult, CellStatus, FetchRefusal
 from sandmle.core.types.score import Prediction
 from sandmle.core.types.synthesis import Evaluation, ReferenceSolution, Strategy
 from sandmle.core.types.task import SubmissionFormat
@@ -24,6 +26,8 @@ POPULATION: Final = "population/"
 """Where the dossier keeps the submissions of the population, as `population/<name>.csv`."""
 RESERVED: Final = ("oracle", "sample-submission", "constant")
 MAX_SOLUTIONS: Final = 60
+MAX_FAULTS: Final = 8
+"""Enough to learn from; a population whose every member hangs must not hold the synthesis for an hour."""
 _COMPLAINT_CHARACTERS: Final = 1500
 
 
@@ -95,6 +99,9 @@ async def run_population(
 ) -> dict[str, bytes]:
     """Run every solution over the public files alone.
 
+    They share a session, since opening one costs more than most fits; each finds an empty directory, an empty
+    namespace and fresh random states. One that kills the session leaves a new one to the rest.
+
     Returns:
         `population/<name>.csv` to the submission.
 
@@ -102,35 +109,78 @@ async def run_population(
         FaultError: naming every solution that failed and why.
         SandboxError: the machinery failed.
     """
-    submissions: dict[str, bytes] = {}
-    faults: list[str] = []
+    work = _Work(key=key, sandbox=sandbox, timeout_s=timeout_s, waiting=list(reversed(evaluation.solutions)))
     with tempfile.TemporaryDirectory(prefix="sandmle-public-") as folder:
         public = Path(folder) / "public"
         _write_public(files, public)
-        for solution in evaluation.solutions:
-            try:
-                content = await _run_solution(solution, public, sandbox, timeout_s)
-                _check_gradable(content, key, "submission.csv")
-                submissions[f"{POPULATION}{solution.name}.csv"] = content
-            except FaultError as fault:
-                faults.append(f"solution {solution.name!r}: {str(fault)[-_COMPLAINT_CHARACTERS:]}")
-    if faults:
-        raise FaultError("\n\n".join(faults))
-    return submissions
+        while work.goes_on:
+            async with sandbox.session(public_dir=public, limits=LIMITS) as session:
+                while work.goes_on and await _run_next(work, session):
+                    pass
+    if work.faults:
+        raise FaultError("\n\n".join(work.faults))
+    return work.submissions
 
 
-async def _run_solution(solution: ReferenceSolution, public: Path, sandbox: Sandbox, timeout_s: float) -> bytes:
-    async with sandbox.session(public_dir=public, limits=LIMITS) as session:
-        result = await session.run(solution.code, timeout_s)
-        if result.status is CellStatus.DIED:
-            await sandbox.check_health()
-        if result.status is not CellStatus.OK:
-            raise FaultError(describe_failure(result, timeout_s))
-        await session.end()
-        fetched = await session.fetch("submission.csv", MAX_BYTES)
+@dataclass(kw_only=True)
+class _Work:
+    key: AnswerKey
+    sandbox: Sandbox
+    timeout_s: float
+    waiting: list[ReferenceSolution]
+    submissions: dict[str, bytes] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def goes_on(self) -> bool:
+        return bool(self.waiting) and len(self.faults) < MAX_FAULTS
+
+
+async def _run_next(work: _Work, session: SandboxSession) -> bool:
+    """Run one solution; False when it killed the session."""
+    solution = work.waiting.pop()
+    result = await session.run(_cell(solution), work.timeout_s)
+    try:
+        content = await _submission(result, session, work)
+        _check_gradable(content, work.key, "submission.csv")
+        work.submissions[f"{POPULATION}{solution.name}.csv"] = content
+    except FaultError as fault:
+        work.faults.append(f"solution {solution.name!r}: {str(fault)[-_COMPLAINT_CHARACTERS:]}")
+    return result.status in (CellStatus.OK, CellStatus.ERROR)
+
+
+async def _submission(result: CellResult, session: SandboxSession, work: _Work) -> bytes:
+    if result.status is CellStatus.DIED:
+        # Raises when the death was the machinery's and not the solution's.
+        await work.sandbox.check_health()
+    if result.status is not CellStatus.OK:
+        raise FaultError(describe_failure(result, work.timeout_s))
+    fetched = await session.fetch("submission.csv", MAX_BYTES)
     if isinstance(fetched, FetchRefusal):
         raise FaultError(f"submission.csv was refused: {fetched.reason}")
     return next(iter(fetched.files.values()))
+
+
+def _cell(solution: ReferenceSolution) -> str:
+    """The solution as one cell: clean directory and random states, its own namespace, its lines in tracebacks."""
+    return _CELL.substitute(name=repr(f"{solution.name}.py"), code=repr(solution.code))
+
+
+_CELL: Final = Template("""\
+import linecache, os, random, shutil, sys
+if "_home" not in globals():
+    _home = os.getcwd()
+os.chdir(_home)
+for _entry in os.listdir():
+    if _entry != "data":
+        shutil.rmtree(_entry) if os.path.isdir(_entry) and not os.path.islink(_entry) else os.remove(_entry)
+random.seed(0)
+if "numpy" in sys.modules:
+    sys.modules["numpy"].random.seed(0)
+_code = $code
+linecache.cache[$name] = (len(_code), None, _code.splitlines(True), $name)
+exec(compile(_code, $name, "exec"), {"__name__": "__main__"})
+""")
 
 
 def _write_public(files: Mapping[str, bytes], folder: Path) -> None:

@@ -1,0 +1,179 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from sandmle.core.engine.ledger import LedgerLine, count_rejections, open_corpus, read_ledger
+from sandmle.core.engine.tasks import write_task
+from sandmle.core.errors import RunError
+from sandmle.core.types.score import Direction, Prediction
+from sandmle.core.types.synthesis import TaskDraft
+from sandmle.core.types.task import (
+    MetricRecord,
+    Provenance,
+    RowCounts,
+    SubmissionFormat,
+    TaskSpec,
+    ThresholdRecord,
+)
+
+SETTINGS = {"rng_seed": 7, "synthesis": {"model": "offline/roles"}}
+
+
+def draft(task_id: str, index: int = 0) -> TaskDraft:
+    spec = TaskSpec(
+        task_id=task_id,
+        title=f"Title of {task_id}",
+        domain="tests",
+        modality="tabular",
+        task_type="regression",
+        rule_family="identity",
+        noise_families=("none",),
+        metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
+        submission=SubmissionFormat(id_column="id", target_columns=("y",), prediction=Prediction.VALUE),
+        rows=RowCounts(train=50, public_board=1, private_board=1),
+        dna={},
+        thresholds=ThresholdRecord(gold=0.1, silver=0.2, bronze=0.4, median=0.5),
+        solutions=(),
+        checks_passed=(),
+        provenance=Provenance(
+            generator_model="by hand",
+            rng_seed=0,
+            index=index,
+            seed_id="s",
+            prompt_sha256={},
+            versions={},
+            content_sha256={},
+        ),
+    )
+    public = {name: b"id,y\n1,2\n" for name in ("train.csv", "test.csv", "sample_submission.csv")}
+    return TaskDraft(
+        spec=spec,
+        description="x",
+        public=public,
+        private={"answers.csv": b"id,y,board\n1,2,private\n", "leaderboard.csv": b"rank,score\n1,0.1\n"},
+    )
+
+
+def line(index: int, task_id: str | None = None, check: str | None = "leak-probe") -> LedgerLine:
+    return LedgerLine(
+        index=index,
+        seed_id="s",
+        rng_seed=index,
+        task_id=task_id,
+        check=None if task_id else check,
+        detail="why",
+        tries={"role": 1},
+    )
+
+
+def test_a_committed_task_is_in_sight_and_in_the_ledger(tmp_path: Path) -> None:
+    with open_corpus(tmp_path / "A", SETTINGS) as corpus:
+        corpus.commit(line(0), None)
+        corpus.commit(line(1, "one"), draft("one"))
+        assert [spec.task_id for spec in corpus.accepted] == ["one"]
+        assert corpus.titles("s", below=2) == ("Title of one",)
+        assert corpus.titles("s", below=1) == corpus.titles("other", below=2) == ()
+    assert (tmp_path / "A" / "one" / "task.toml").is_file()
+    assert [one.index for one in read_ledger(tmp_path / "A")] == [0, 1]
+
+
+def test_drafts_are_committed_in_index_order_only(tmp_path: Path) -> None:
+    with open_corpus(tmp_path, SETTINGS) as corpus, pytest.raises(ValueError, match="draft 1"):
+        corpus.commit(line(1), None)
+
+
+def test_a_torn_last_line_is_cut_and_the_draft_made_again(tmp_path: Path) -> None:
+    with open_corpus(tmp_path, SETTINGS) as corpus:
+        corpus.commit(line(0), None)
+    whole = (tmp_path / "ledger.jsonl").read_bytes()
+    (tmp_path / "ledger.jsonl").write_bytes(whole + whole[:20])
+    assert len(read_ledger(tmp_path)) == 1
+    with open_corpus(tmp_path, SETTINGS) as corpus:
+        assert len(corpus.lines) == 1
+        corpus.commit(line(1), None)
+    assert [one.index for one in read_ledger(tmp_path)] == [0, 1]
+
+
+def test_a_task_whose_line_was_written_is_moved_into_sight_on_resume(tmp_path: Path) -> None:
+    with open_corpus(tmp_path, SETTINGS):
+        pass
+    write_task(tmp_path / ".staging", draft("one"))
+    (tmp_path / "ledger.jsonl").write_text(json.dumps(line(0, "one").model_dump()) + "\n")
+    with open_corpus(tmp_path, SETTINGS) as corpus:
+        assert [spec.task_id for spec in corpus.accepted] == ["one"]
+    assert (tmp_path / "one" / "task.toml").is_file()
+    assert not (tmp_path / ".staging").exists()
+
+
+def test_a_staged_task_without_a_line_is_removed(tmp_path: Path) -> None:
+    with open_corpus(tmp_path, SETTINGS):
+        pass
+    write_task(tmp_path / ".staging", draft("one"))
+    with open_corpus(tmp_path, SETTINGS) as corpus:
+        assert corpus.accepted == ()
+        corpus.commit(line(0, "one"), draft("one"))
+    assert (tmp_path / "one").is_dir()
+
+
+def test_an_accepted_task_that_is_gone_is_said(tmp_path: Path) -> None:
+    with open_corpus(tmp_path, SETTINGS) as corpus:
+        corpus.commit(line(0, "one"), draft("one"))
+    (tmp_path / "one").rename(tmp_path.parent / f"{tmp_path.name}-elsewhere")
+    with pytest.raises(RunError, match="one is gone"), open_corpus(tmp_path, SETTINGS):
+        pass
+
+
+def test_changed_settings_are_refused_with_the_difference(tmp_path: Path) -> None:
+    with open_corpus(tmp_path, SETTINGS):
+        pass
+    changed = {"rng_seed": 8, "synthesis": {"model": "offline/roles", "tries": 3}}
+    with pytest.raises(RunError, match=r"(?s)rng_seed: was 7, is 8.*tries: was '\(absent\)', is 3"):
+        with open_corpus(tmp_path, changed):
+            pass
+
+
+def test_a_folder_that_is_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(RunError, match=r"thesis\.tex"), open_corpus(tmp_path, SETTINGS):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_two_processes_cannot_hold_one_corpus(tmp_path: Path) -> None:
+    with open_corpus(tmp_path, SETTINGS), pytest.raises(RunError, match="another process"):
+        with open_corpus(tmp_path, SETTINGS):
+            pass
+
+
+def test_what_the_callers_block_raises_passes_unchanged(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), open_corpus(tmp_path, SETTINGS):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("damage", ["not json\n", '{"index": 5}\n'])
+def test_a_damaged_line_is_named(tmp_path: Path, damage: str) -> None:
+    with open_corpus(tmp_path, SETTINGS) as corpus:
+        corpus.commit(line(0), None)
+    path = tmp_path / "ledger.jsonl"
+    path.write_text(damage + path.read_text())
+    with pytest.raises(RunError, match="line 1"):
+        read_ledger(tmp_path)
+
+
+def test_an_edited_order_is_named(tmp_path: Path) -> None:
+    text = "".join(json.dumps(line(index).model_dump()) + "\n" for index in (0, 2))
+    (tmp_path / "ledger.jsonl").write_text(text)
+    with pytest.raises(RunError, match="draft 2 where 1 belongs"):
+        read_ledger(tmp_path)
+
+
+def test_text_that_utf8_cannot_hold_does_not_break_the_ledger(tmp_path: Path) -> None:
+    with open_corpus(tmp_path, SETTINGS) as corpus:
+        corpus.commit(line(0).model_copy(update={"detail": "half \ud800 a pair\nnext"}), None)
+    assert len(read_ledger(tmp_path)) == 1
+
+
+def test_rejections_are_counted_by_check_most_first() -> None:
+    lines = [line(0, check="a"), line(1, check="b"), line(2, "one"), line(3, check="b")]
+    assert list(count_rejections(lines).items()) == [("b", 2), ("a", 1)]
