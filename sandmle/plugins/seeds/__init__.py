@@ -1,0 +1,1 @@
+"""Seeds: what real data sets look like, in numbers."""
