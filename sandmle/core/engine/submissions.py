@@ -9,9 +9,8 @@ row is divided by its sum, as Kaggle's multi-class log loss does. Everything els
 import math
 from collections.abc import Sequence
 
-from sandmle.core.engine.answers import AnswerKey, parse_answers
+from sandmle.core.engine.answers import AnswerKey
 from sandmle.core.engine.csv_table import (
-    MAX_BYTES,
     SHOWN,
     InvalidSubmission,
     code_of,
@@ -22,8 +21,6 @@ from sandmle.core.engine.csv_table import (
 )
 from sandmle.core.errors import nearest
 from sandmle.core.types.score import Prediction
-
-__all__ = ["MAX_BYTES", "AnswerKey", "InvalidSubmission", "parse_answers", "parse_submission"]
 
 Row = tuple[float, ...]
 
