@@ -128,9 +128,9 @@ def test_changed_settings_are_refused_with_the_difference(tmp_path: Path) -> Non
     with open_corpus(tmp_path, SETTINGS):
         pass
     changed = {"rng_seed": 8, "synthesis": {"model": "offline/roles", "tries": 3}}
-    with pytest.raises(RunError, match=r"(?s)rng_seed: was 7, is 8.*tries: was '\(absent\)', is 3"):
-        with open_corpus(tmp_path, changed):
-            pass
+    told = r"(?s)rng_seed: was 7, is 8.*tries: was '\(absent\)', is 3"
+    with pytest.raises(RunError, match=told), open_corpus(tmp_path, changed):
+        pass
 
 
 def test_a_folder_that_is_something_else_is_refused(tmp_path: Path) -> None:
@@ -141,9 +141,9 @@ def test_a_folder_that_is_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_two_processes_cannot_hold_one_corpus(tmp_path: Path) -> None:
-    with open_corpus(tmp_path, SETTINGS), pytest.raises(RunError, match="another process"):
-        with open_corpus(tmp_path, SETTINGS):
-            pass
+    refused = pytest.raises(RunError, match="another process")
+    with open_corpus(tmp_path, SETTINGS), refused, open_corpus(tmp_path, SETTINGS):
+        pass
 
 
 def test_what_the_callers_block_raises_passes_unchanged(tmp_path: Path) -> None:
