@@ -26,6 +26,8 @@ _REASONS: Final = {
     errno.ENXIO: "is not a regular file",
     errno.ENAMETOOLONG: "has a name that is too long",
     errno.EINVAL: "is not a usable name",
+    errno.ENODEV: "is not a regular file",
+    errno.EAGAIN: "was being moved while it was opened",
 }
 _DEPTH: Final = 32
 

@@ -2,14 +2,15 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from typing import Final
 
 _KIB: Final = 1024
 
 
-def descendants(pid: int) -> list[int]:
-    """`pid` and every process below it that is alive now."""
-    parents: dict[int, list[int]] = {}
+def children_of_all() -> dict[int, list[int]]:
+    """Every process that is alive and has children, with those children."""
+    children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
@@ -18,10 +19,17 @@ def descendants(pid: int) -> list[int]:
                     parent = int(file.read().rpartition(b")")[2].split()[1])
             except (OSError, IndexError):
                 continue
-            parents.setdefault(parent, []).append(int(name))
+            children.setdefault(parent, []).append(int(name))
+    return children
+
+
+def descendants(pid: int, children: Mapping[int, list[int]] | None = None) -> list[int]:
+    """`pid` and every process below it, in `children` (as `children_of_all` gives it) or now."""
+    if children is None:
+        children = children_of_all()
     found, open_ends = [pid], [pid]
     while open_ends:
-        below = parents.get(open_ends.pop(), [])
+        below = children.get(open_ends.pop(), [])
         found += below
         open_ends += below
     return found

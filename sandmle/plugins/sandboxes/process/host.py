@@ -28,6 +28,7 @@ from sandmle.plugins.sandboxes.process.zygote import main
 main(*map(int, sys.argv[1:]))
 """
 _CLOSE_TIMEOUT_S: Final = 10.0
+_RETRY_S: Final = 0.005
 _SHOWN_BYTES: Final = 2000
 
 
@@ -169,7 +170,7 @@ class ZygoteProcess:
             await self._reader
         deadline = asyncio.get_running_loop().time() + _CLOSE_TIMEOUT_S
         while self._process.poll() is None and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(_RETRY_S)
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -185,7 +186,7 @@ class ZygoteProcess:
             try:
                 socket.send_fds(self._control, [wire.pack(message)], fds)
             except BlockingIOError:
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(_RETRY_S)
             except OSError as problem:
                 self.give_up(f"it does not listen any more ({problem})")
             else:
@@ -195,6 +196,8 @@ class ZygoteProcess:
         if self.death is None:
             try:
                 self._control.send(wire.pack(message))
+            except BlockingIOError:
+                asyncio.get_running_loop().call_later(_RETRY_S, self._post, message)
             except OSError as problem:
                 self.give_up(f"it does not listen any more ({problem})")
 

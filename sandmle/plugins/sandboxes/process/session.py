@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import secrets
 import socket
@@ -161,10 +162,9 @@ async def open_session(
     """
     with contextlib.ExitStack() as stack:
         files, theirs = _make_channels(stack, limits)
-        opening = asyncio.create_task(_open(zygote, public_dir, limits, uid, files, theirs))
         try:
             async with asyncio.timeout(_OPEN_TIMEOUT_S):
-                number, ended, directory = await opening
+                number, ended, directory = await _open(zygote, public_dir, limits, uid, files, theirs)
         except TimeoutError:
             zygote.give_up(f"it did not open a session within {_OPEN_TIMEOUT_S:g} s")
             raise SandboxError(f"the zygote was lost: {zygote.death}") from None
@@ -189,10 +189,9 @@ def _make_channels(stack: contextlib.ExitStack, limits: SandboxLimits) -> tuple[
     for name in ("stdout", "stderr"):
         fd = os.memfd_create(name, os.MFD_CLOEXEC)
         stack.callback(os.close, fd)
-        # A second opening that appends: after truncation the next output starts at the front again.
-        append = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-        stack.callback(os.close, append)
-        memory.append(append)
+        # Appending, so that after truncation the next output starts at the front again.
+        fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+        memory.append(fd)
     return _Files(mine, *memory), theirs
 
 

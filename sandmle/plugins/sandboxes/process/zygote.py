@@ -70,8 +70,9 @@ class _Zygote:
             for session in [one for one in self.sessions.values() if one.ended_fd in ready]:
                 self._bury(session)
             if time.monotonic() >= self.next_watch:
+                below = tree.children_of_all() if self.sessions else {}
                 for session in list(self.sessions.values()):
-                    self._watch(session)
+                    self._watch(session, below)
                 self.next_watch = time.monotonic() + _TICK_S
 
     def _answer(self) -> bool:
@@ -118,10 +119,10 @@ class _Zygote:
         self.sessions[number] = _Session(number, pid, ended, limits, room.scratch)
         self._tell(event="opened", id=number)
 
-    def _watch(self, session: _Session) -> None:
+    def _watch(self, session: _Session, below: Mapping[int, list[int]]) -> None:
         """End a session whose processes use too much memory, or whose files too much disk."""
         limit = session.limits.memory_mb * _MIB
-        if tree.memory_bytes(tree.descendants(session.pid), limit) > limit:
+        if tree.memory_bytes(tree.descendants(session.pid, below), limit) > limit:
             session.why = f"more than the memory limit of {session.limits.memory_mb} MiB was used"
         elif not self.plan.namespaces:
             room = session.limits.workdir_mb * _MIB
@@ -160,7 +161,6 @@ def _reap_orphans(leaders: set[int]) -> None:
 def _become_session(plan: Plan, room: Room, fds: list[int]) -> NoReturn:
     """In the forked child: enclose, say so, and run cells for ever."""
     try:
-        libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
         if not plan.namespaces:
             os.setsid()
         channel = _take_descriptors(fds)
@@ -169,6 +169,8 @@ def _become_session(plan: Plan, room: Room, fds: list[int]) -> NoReturn:
         except OSError as problem:
             channel.send(f"the session could not be enclosed: {problem}".encode())
             os._exit(1)
+        # After a change of user id, which would have cleared it.
+        libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
         socket.send_fds(channel, [wire.READY], [directory])
         os.close(directory)
         _tidy_interpreter(room, plan)
