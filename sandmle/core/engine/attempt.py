@@ -8,15 +8,10 @@ from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.contracts.scaffold import EpisodeOver, Scaffold
 from sandmle.core.engine.deadlines import deadline
-from sandmle.core.engine.environment import (
-    GRADE_DEADLINE_S,
-    OPEN_DEADLINE_S,
-    RUN_GRACE_S,
-    Environment,
-    Rules,
-)
+from sandmle.core.engine.environment import OPEN_DEADLINE_S, RUN_GRACE_S, Environment, Rules
 from sandmle.core.engine.recording import LLM_BACKSTOP, NO_ACTION, RecordingContext, Sampling
 from sandmle.core.engine.scoring import Preset, reward_of
+from sandmle.core.engine.submitting import GRADE_DEADLINE_S
 from sandmle.core.engine.tasks import Task
 from sandmle.core.errors import InfrastructureError, PluginError
 from sandmle.core.types.episode import Episode, Outcome, Timings

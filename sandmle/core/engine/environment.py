@@ -4,7 +4,6 @@ The words are Gymnasium's: `reset`, `step`, terminated (ended by the agent), tru
 A score comes from the grader's typed verdict on the bytes of the submission file, never from any text.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -16,24 +15,19 @@ from sandmle.core.contracts.sandbox import DATA_DIR, Sandbox, SandboxSession
 from sandmle.core.contracts.scaffold import EpisodeLimits, TaskView
 from sandmle.core.engine.deadlines import deadline, see_through
 from sandmle.core.engine.feedback import Feedback
+from sandmle.core.engine.submitting import SUBMISSION, Submissions
 from sandmle.core.engine.tasks import Task
-from sandmle.core.errors import GraderError, SandboxError, boundary
-from sandmle.core.types.sandbox import CellResult, CellStatus, FetchRefusal, SandboxLimits
-from sandmle.core.types.score import Grade, Medal
+from sandmle.core.errors import SandboxError, boundary
+from sandmle.core.types.sandbox import CellResult, CellStatus, SandboxLimits
+from sandmle.core.types.score import Grade
 from sandmle.core.types.trajectory import Action, ActionKind, FeedbackMode, Observation, StopReason
 
-SUBMISSION: Final = "submission.csv"
-MAX_SUBMISSION_BYTES: Final = 16 * 2**20
-"""Far above any submission of a micro task (thousands of rows)."""
 MAX_RESTARTS: Final = 3
 """Sessions an episode may lose to cell timeouts and get a new one for."""
 
 # Seconds the host waits beyond what it granted; running out of one is the infrastructure's failure.
-OPEN_DEADLINE_S: Final = 60.0
+OPEN_DEADLINE_S: Final = 120.0
 RUN_GRACE_S: Final = 30.0
-FETCH_DEADLINE_S: Final = 60.0
-GRADE_DEADLINE_S: Final = 900.0
-"""Graders keep deadlines of their own, per try and with a queue in front; this one is for a grader that hangs."""
 HEALTH_DEADLINE_S: Final = 60.0
 CLOSE_DEADLINE_S: Final = 30.0
 
@@ -68,12 +62,10 @@ class Environment:
         self._sandbox = sandbox
         self._grader = grader
         self._rules = rules
-        self._feedback = self._new_feedback()
+        self._submissions = self._no_submissions()
         self._session: SandboxSession | None = None
         self._stack = AsyncExitStack()
         self._restarts = 0
-        self._last_graded: tuple[str, Grade] | None = None
-        self._last_valid: Grade | None = None
         self.seconds: dict[str, float] = {"start": 0.0, "run": 0.0, "grade": 0.0}
         """Where the time went, as in `Timings`."""
 
@@ -90,8 +82,7 @@ class Environment:
             SandboxError: no session can be had.
         """
         await self.close()
-        self._restarts, self._last_graded, self._last_valid = 0, None, None
-        self._feedback = self._new_feedback()
+        self._restarts, self._submissions = 0, self._no_submissions()
         await self._open_session()
         return view_of(self._task)
 
@@ -124,13 +115,9 @@ class Environment:
             SandboxError: the sandbox failed.
             GraderError: the grader failed.
         """
-        content = await self._fetch()
-        if isinstance(content, FetchRefusal):
-            grade = _refused(content)
-            self._last_graded = ("", grade)
-            return StepResult(observation=Observation(text=self._feedback.say(grade, ""), grade=grade))
-        digest, grade = await self._grade(content)
-        return StepResult(observation=Observation(text=self._feedback.say(grade, digest), grade=grade))
+        session = self._open()
+        with self._clock("grade"):
+            return StepResult(observation=await self._submissions.take(session))
 
     async def conclude(self) -> Grade | None:
         """End the session and give the final verdict: of the last valid submission, else of the last one.
@@ -143,9 +130,7 @@ class Environment:
             GraderError: the grader failed.
         """
         await self._retire_session()
-        if self._last_valid is not None:
-            return self._last_valid
-        return self._last_graded[1] if self._last_graded else None
+        return self._submissions.final
 
     async def close(self) -> None:
         """End the session whatever its state. Idempotent; not cut short by cancellation."""
@@ -215,35 +200,14 @@ class Environment:
         # Whatever still runs is killed first, so that nobody writes while the file is read.
         async with deadline(CLOSE_DEADLINE_S, SandboxError, f"ending a session of sandbox {self._sandbox.name!r}"):
             await self._session.end()
-        content = await self._fetch()
-        if not isinstance(content, FetchRefusal):
-            await self._grade(content)
-        elif not content.reason.startswith("does not exist"):
-            self._last_graded = ("", _refused(content))
+        with self._clock("grade"):
+            await self._submissions.collect(self._session)
         await self.close()
 
-    async def _fetch(self) -> bytes | FetchRefusal:
-        session = self._open()
-        with self._clock("grade"):
-            async with deadline(FETCH_DEADLINE_S, SandboxError, f"fetching {SUBMISSION}"):
-                fetched = await session.fetch(SUBMISSION, MAX_SUBMISSION_BYTES)
-        return fetched if isinstance(fetched, FetchRefusal) else fetched.files[SUBMISSION]
-
-    async def _grade(self, content: bytes) -> tuple[str, Grade]:
-        digest = hashlib.sha256(content).hexdigest()
-        if self._last_graded is None or self._last_graded[0] != digest:
-            with self._clock("grade"):
-                async with deadline(
-                    GRADE_DEADLINE_S, GraderError, f"grading a submission to {self._task.spec.task_id}"
-                ):
-                    self._last_graded = (digest, await self._grader.grade(self._task.layout.root, content))
-        grade = self._last_graded[1]
-        if grade.valid:
-            self._last_valid = grade
-        return digest, grade
-
-    def _new_feedback(self) -> Feedback:
-        return Feedback(spec=self._task.spec, mode=self._rules.feedback, cap=self._rules.limits.max_scored_submissions)
+    def _no_submissions(self) -> Submissions:
+        limits, spec = self._rules.limits, self._task.spec
+        feedback = Feedback(spec=spec, mode=self._rules.feedback, cap=limits.max_scored_submissions)
+        return Submissions(task=self._task, grader=self._grader, feedback=feedback)
 
     def _open(self) -> SandboxSession:
         if self._session is None:
@@ -269,18 +233,6 @@ def view_of(task: Task) -> TaskView:
         else:
             files.append(f"{DATA_DIR}/{path.name}")
     return TaskView(task_id=task.spec.task_id, description=task.description, files=tuple(files))
-
-
-def _refused(refusal: FetchRefusal) -> Grade:
-    return Grade(
-        valid=False,
-        score=None,
-        public_score=None,
-        medal=Medal.NONE,
-        above_median=False,
-        human_rank=None,
-        problem=f"{refusal.path} {refusal.reason}",
-    )
 
 
 def _shown(result: CellResult) -> str:

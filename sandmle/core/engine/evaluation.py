@@ -35,20 +35,18 @@ def failure_counts(failures: Iterable[FailureRecord]) -> dict[str, int]:
     return dict(sorted(Counter(failure.after for failure in failures).items()))
 
 
-def failure_rates(failures: Iterable[FailureRecord], episodes: Iterable[Episode]) -> dict[str, float]:
+def failure_rates(failures: Sequence[FailureRecord], episodes: Iterable[Episode]) -> dict[str, float]:
     """Infrastructure failures per action of each kind: a rate that depends on the kind points at its cause.
 
-    The kind `none` (before any action) is counted per attempt. Kinds without a failure are there with 0.
+    Actions are those of finished episodes and those that failed; the kind `none` (a failure before any
+    action) is per attempt. Kinds that never failed are there with 0.
     """
-    begun: Counter[str] = Counter()
-    for episode in episodes:
-        begun["none"] += episode.attempts
-        if episode.outcome is not Outcome.INFRASTRUCTURE:
-            begun.update(step.action.kind.value for step in episode.trajectory.steps)
+    finished = [episode for episode in episodes if episode.outcome is not Outcome.INFRASTRUCTURE]
     failed = failure_counts(failures)
-    # The action a failure came after stands in no finished record.
-    begun.update({kind: count for kind, count in failed.items() if kind != "none"})
-    return {kind: failed.get(kind, 0) / begun[kind] for kind in sorted(begun) if begun[kind]}
+    begun = Counter(step.action.kind.value for episode in finished for step in episode.trajectory.steps)
+    begun.update(failed)
+    begun["none"] = len(finished) + len(failures)
+    return {kind: failed.get(kind, 0) / count for kind, count in sorted(begun.items()) if count}
 
 
 def estimate(by_task: Mapping[str, Sequence[float]]) -> Estimate:

@@ -11,7 +11,7 @@ from typing import Any
 from sandmle.core.engine.evaluation import summarize
 from sandmle.core.engine.scoring import open_preset, reward_of
 from sandmle.core.engine.store import read_episodes
-from sandmle.core.engine.summary import agent_line, json_ready
+from sandmle.core.engine.summary import agent_line, json_ready, lean
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError, RunError
 from sandmle.core.types.episode import Episode
@@ -62,7 +62,7 @@ def rescore(toolkit: Toolkit, run_dir: Path, preset_name: str, out: Path | None 
         if not _FILE_NAME.fullmatch(preset_name):
             raise ConfigError(f"{preset_name!r} cannot be part of a file name; say where to write with -o FILE")
         out = run_dir / f"rewards-{preset_name}.jsonl"
-    rescored = [replace(episode, reward=reward_of(episode, preset)) for episode in read_episodes(run_dir)]
+    rescored = [replace(lean(episode), reward=reward_of(episode, preset)) for episode in read_episodes(run_dir)]
     _write(out, rescored)
     return RescoreSummary(
         run_dir=str(run_dir),

@@ -59,13 +59,7 @@ async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSum
     scaffold = toolkit.make(Kind.SCAFFOLD, settings.scaffold)
     sandbox: Sandbox = toolkit.make(Kind.SANDBOX, settings.sandbox)
     trackers = {name: toolkit.make(Kind.TRACKER, name) for name in settings.trackers}
-    plan = Plan(
-        run_id=out.resolve().name,
-        tasks=tasks,
-        group_size=settings.group_size,
-        concurrency=settings.concurrency,
-        infrastructure_retries=settings.infrastructure_retries,
-    )
+    plan = _plan(settings, tasks, out)
     expected = len(tasks) * settings.group_size
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(_open_model(toolkit, settings.model))
@@ -73,14 +67,11 @@ async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSum
         announcer = stack.enter_context(_announcing(toolkit, store, trackers))
         announcer.emit(RunStarted(run_id=plan.run_id, episodes=expected, done=len(store.done)))
         if len(store.done) < expected:
-            grader = LocalGrader()
-            stack.push_async_callback(lambda: see_through(grader.close(), CLOSE_DEADLINE_S))
-            await _start(sandbox, stack)
             crew = Crew(
                 model=model,
                 scaffold=scaffold,
-                sandbox=sandbox,
-                grader=grader,
+                sandbox=await _started(sandbox, stack),
+                grader=_open_grader(stack),
                 preset=preset,
                 rules=_rules(settings),
                 sampling=_sampling(settings),
@@ -120,6 +111,16 @@ def _record_of(toolkit: Toolkit, tasks: Sequence[Task]) -> dict[str, Any]:
     }
 
 
+def _plan(settings: RunSettings, tasks: Sequence[Task], out: Path) -> Plan:
+    return Plan(
+        run_id=out.resolve().name,
+        tasks=tasks,
+        group_size=settings.group_size,
+        concurrency=settings.concurrency,
+        infrastructure_retries=settings.infrastructure_retries,
+    )
+
+
 def _rules(settings: RunSettings) -> Rules:
     limits = EpisodeLimits(
         max_turns=settings.max_turns,
@@ -148,11 +149,18 @@ async def _open_model(toolkit: Toolkit, name: str) -> AsyncIterator[ChatModel]:
         await see_through(model.close(), CLOSE_DEADLINE_S)
 
 
-async def _start(sandbox: Sandbox, stack: AsyncExitStack) -> None:
+async def _started(sandbox: Sandbox, stack: AsyncExitStack) -> Sandbox:
     # close() is registered first: a sandbox that started half has processes to be ended, too.
     stack.push_async_callback(lambda: see_through(sandbox.close(), CLOSE_DEADLINE_S))
     async with deadline(START_DEADLINE_S, SandboxError, f"starting sandbox {sandbox.name!r}"):
         await sandbox.start()
+    return sandbox
+
+
+def _open_grader(stack: AsyncExitStack) -> LocalGrader:
+    grader = LocalGrader()
+    stack.push_async_callback(lambda: see_through(grader.close(), CLOSE_DEADLINE_S))
+    return grader
 
 
 class _Announcer:

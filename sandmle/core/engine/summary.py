@@ -3,12 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sandmle.core.engine.evaluation import failure_counts, failure_rates, summarize
 from sandmle.core.engine.store import read_episodes, read_failures
+from sandmle.core.types.episode import Episode
 from sandmle.core.types.report import AgentSummary, Estimate
 
 
@@ -41,7 +42,9 @@ class RunSummary:
 
     def as_text(self) -> str:
         """A few lines for a person."""
-        lines = [f"{self.episodes} of {self.expected} episodes in {self.run_dir} ({', '.join(self.levels)})"]
+        lines = [
+            f"{self.episodes} of {self.expected} episodes in {self.run_dir} ({', '.join(self.levels) or 'none begun'})"
+        ]
         lines.extend(agent_line(agent) for agent in self.agents)
         if self.infrastructure_failures:
             counts = ", ".join(f"{count} after {kind}" for kind, count in self.infrastructure_failures.items())
@@ -57,7 +60,7 @@ def summarize_run(run_dir: Path, *, expected: int, interrupted: bool, reward: st
     Raises:
         RunError: the records cannot be read.
     """
-    episodes = tuple(read_episodes(run_dir))
+    episodes = tuple(map(lean, read_episodes(run_dir)))
     failures = tuple(read_failures(run_dir))
     return RunSummary(
         run_dir=str(run_dir),
@@ -72,6 +75,11 @@ def summarize_run(run_dir: Path, *, expected: int, interrupted: bool, reward: st
         infrastructure_failure_rates=failure_rates(failures, episodes),
         agents=summarize(episodes),
     )
+
+
+def lean(episode: Episode) -> Episode:
+    """The episode without its transcript, which is nearly all of its memory and enters no summary."""
+    return replace(episode, trajectory=replace(episode.trajectory, segments=()))
 
 
 def agent_line(agent: AgentSummary) -> str:

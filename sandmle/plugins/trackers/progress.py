@@ -47,7 +47,7 @@ class ProgressTracker:
                 if event.check:
                     self._medals["rejected"] = self._medals.get("rejected", 0) + 1
                 self._show("tasks")
-            case RunFinished():
+            case RunFinished() if self._done < self._total:
                 self._show("episodes", force=True)
             case _:
                 pass

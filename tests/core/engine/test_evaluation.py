@@ -64,5 +64,5 @@ def test_agents_and_modes_are_kept_apart(make_episode):
 def test_infrastructure_failures_are_counted_and_rated_by_the_action_before_them(make_episode):
     failures = [failure("run_code"), failure("run_code"), failure("none")]
     assert failure_counts(failures) == {"none": 1, "run_code": 2}
-    episodes = [make_episode(slot=0), make_episode(slot=1, attempts=3)]
-    assert failure_rates(failures, episodes) == {"none": 0.25, "run_code": 0.5}
+    episodes = [make_episode(slot=0), make_episode(slot=1), make_episode(slot=2, outcome=Outcome.INFRASTRUCTURE)]
+    assert failure_rates(failures, episodes) == {"none": 0.2, "run_code": 0.5}
