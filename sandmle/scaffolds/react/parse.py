@@ -24,8 +24,11 @@ EXPECTED = (
 
 _OPENING = re.compile(r"<(think|tool_call|code|answer|tool_response)>")
 _BODY_END = re.compile(r"</tool_call>|<(?:tool_call|tool_response|answer|think)>")
+_TAG = r"</?(?:think|tool_call|code|answer|tool_response)>"
 # A closing tag counts when it ends the line or another tag follows it, so that code may hold the text "</code>".
-_CODE_END = re.compile(r"</code>(?=[ \t]*(?:\r?\n|<|\Z))|</tool_call>(?=\s*(?:<|\Z))|<tool_response>|<answer>")
+_CODE_END = re.compile(
+    rf"</code>(?=[ \t]*(?:\r?\n|{_TAG}|\Z))|</tool_call>(?=\s*(?:{_TAG}|\Z))|<tool_response>|<answer>"
+)
 _WORD = re.compile(r"\s*(\w*)")
 
 
