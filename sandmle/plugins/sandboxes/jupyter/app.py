@@ -16,6 +16,8 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import zmq
@@ -153,12 +155,14 @@ def make_app(directory: str, key: bytes, longest: int) -> KernelApp:
     assert app.shell is not None
     # The usual way needs a terminal, and there is none in here.
     app.shell.system = app.shell.system_raw
-    app.shell.events.register("post_run_cell", _drain_streams)
+    app.shell.events.register("post_run_cell", partial(_finish_cell, {"stdout": sys.stdout, "stderr": sys.stderr}))
     return app
 
 
-def _drain_streams(_: object) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        # The cell may have put anything in their place.
+def _finish_cell(streams: Mapping[str, object], _: object) -> None:
+    for name, stream in streams.items():
         if isinstance(stream, KernelStream):
             stream.drain()
+        # The cell may have put anything in their place; without these methods the kernel never answers again.
+        if not all(hasattr(getattr(sys, name, None), method) for method in ("write", "flush")):
+            setattr(sys, name, stream)

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -56,6 +57,7 @@ class Order:
             "limits": asdict(self.limits),
             "public_dir": None if self.public_dir is None else str(self.public_dir),
             "uid": self.uid,
+            "scratch_in": tempfile.gettempdir(),
             "libraries": [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))],
             "key": key,
         }).encode()  # fmt: skip

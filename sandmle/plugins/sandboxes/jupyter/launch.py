@@ -35,10 +35,13 @@ def main(control_fd: int, life_fd: int) -> None:
     except OSError as problem:
         control.send(f"it could not be enclosed: {problem}".encode())
         os._exit(1)
-    temporary = TEMPORARY if plan.namespaces else f"{room.scratch}/tmp"
+    # The working directory is beside it. A relative path is never too long for a socket's name.
+    near = temporary = TEMPORARY
+    if not plan.namespaces:
+        near, temporary = "../tmp", f"{room.scratch}/tmp"
     os.environ.update(HOME=temporary, TMPDIR=temporary, IPYTHONDIR=f"{temporary}/.ipython")
     tempfile.tempdir = None
-    app = make_app(temporary, order["key"].encode(), max(_SHORTEST_CUT, 4 * limits.output_chars))
+    app = make_app(near, order["key"].encode(), max(_SHORTEST_CUT, 4 * limits.output_chars))
     _tidy_interpreter()
     directories = [work, os.open(temporary, os.O_RDONLY | os.O_DIRECTORY)]
     socket.send_fds(control, [READY], directories)
@@ -53,7 +56,7 @@ def _enter(plan: Plan, limits: SandboxLimits, order: dict[str, Any], life_fd: in
     readable = interpreter_paths(tuple(order["libraries"]))
     scratch = ""
     if not plan.namespaces:
-        scratch = tempfile.mkdtemp(prefix="sandmle-")
+        scratch = tempfile.mkdtemp(prefix="sandmle-", dir=order["scratch_in"])
         os.chmod(scratch, 0o711)
     guard(
         plan,
