@@ -9,9 +9,12 @@ from sandmle.core.types.synthesis import Strategy
 MAX_DESCRIPTION: Final = 20_000
 _RUN_OF_WORDS: Final = 6
 """That many words in a row, shared by rule and description, are a quotation and no accident."""
+_INNOCENT_RUN: Final = 4
+"""A quotation that shares this many words in a row with what may be said (scenario, meanings) is no quotation."""
 _WORD: Final = re.compile(r"[a-z0-9_]+(?:\.[0-9]+)?")
-_FORMULA: Final = re.compile(r"[A-Za-z0-9_.()\[\]]+(?:\s*(?:[*+/^<>=]|>=|<=|==|- )\s*[A-Za-z0-9_.()\[\]]+){2,}")
-_LEAST_FORMULA: Final = 8
+_RUN_OF_FORMULA: Final = 5
+"""That many tokens of a formula in a row, such as `3 * film - 2`, with two operators among them."""
+_TOKEN: Final = re.compile(r"[a-z0-9_.]*[a-z0-9_]|[-*+/^<>=]+")
 
 
 def check_description(description: str, strategy: Strategy) -> list[str]:
@@ -40,17 +43,18 @@ def rule_words(description: str, strategy: Strategy) -> Iterator[str]:
     if f" {' '.join(_words(family))} " in f" {' '.join(spoken)} " and not _is_public(family, strategy):
         yield f"the name of the rule family, {strategy.rule_family!r}, is given away"
     columns = {column.name.lower() for column in strategy.columns}
-    allowed = _runs(_words(_public_words(strategy)))
-    shared = (_runs(rule) & _runs(spoken)) - allowed
-    telling = sorted(run for run in shared if len(set(run) - columns) >= _RUN_OF_WORDS // 2)
+    public = _runs(_words(_public_words(strategy)), _INNOCENT_RUN)
+    shared = _runs(rule, _RUN_OF_WORDS) & _runs(spoken, _RUN_OF_WORDS)
+    telling = sorted(
+        run
+        for run in shared
+        if len(set(run) - columns) >= _RUN_OF_WORDS // 2 and not _runs(list(run), _INNOCENT_RUN) & public
+    )
     if telling:
         yield f"a passage of the hidden rule is given away: {' '.join(telling[0])!r}"
-    packed = re.sub(r"\s+", "", description)
-    for match in _FORMULA.finditer(strategy.hidden_rule):
-        formula = re.sub(r"\s+", "", match.group())
-        if len(formula) >= _LEAST_FORMULA and formula in packed:
-            yield f"a formula of the hidden rule is given away: {match.group()[:80]!r}"
-            return
+    formulas = _formula_runs(strategy.hidden_rule) & _formula_runs(description)
+    if formulas:
+        yield f"a formula of the hidden rule is given away: {' '.join(min(formulas))!r}"
 
 
 def _public_words(strategy: Strategy) -> str:
@@ -71,5 +75,17 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def _runs(words: list[str]) -> set[tuple[str, ...]]:
-    return {tuple(words[at : at + _RUN_OF_WORDS]) for at in range(len(words) - _RUN_OF_WORDS + 1)}
+def _runs(words: list[str], length: int) -> set[tuple[str, ...]]:
+    return {tuple(words[at : at + length]) for at in range(len(words) - length + 1)}
+
+
+def _formula_runs(text: str) -> set[tuple[str, ...]]:
+    tokens = _TOKEN.findall(text.lower())
+    runs = (tuple(tokens[at : at + _RUN_OF_FORMULA]) for at in range(len(tokens) - _RUN_OF_FORMULA + 1))
+    return {run for run in runs if _is_formula(run)}
+
+
+def _is_formula(run: tuple[str, ...]) -> bool:
+    operators = [token for token in run if not token[-1].isalnum() and token[-1] != "_"]
+    # Hyphens alone are prose.
+    return len(operators) >= 2 and any(set(token) != {"-"} for token in operators)
