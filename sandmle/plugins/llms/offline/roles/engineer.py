@@ -13,10 +13,10 @@ FEWEST: Final = 8
 
 INSIDERS: Final = (
     Recipe(name="rule-clean", view="full", model="linear", clean=True),
-    Recipe(name="rule-most-rows", view="full", model="linear", share=0.6, clean=True),
-    Recipe(name="rule-some-rows", view="full", model="linear", share=0.35),
+    Recipe(name="rule-most-rows", view="full", model="linear", share=0.5, clean=True),
+    Recipe(name="rule-some-rows", view="full", model="linear", share=0.16),
     Recipe(name="rule-boosted", view="full", model="boosting"),
-    Recipe(name="rule-few-rows", view="full", model="linear", share=0.2),
+    Recipe(name="rule-few-rows", view="full", model="linear", share=0.1),
     Recipe(name="rule-among-columns", view="full-raw", model="forest"),
     Recipe(name="half-rule-clean", view="partial", model="linear", clean=True),
     Recipe(name="half-rule-forest", view="partial", model="forest"),

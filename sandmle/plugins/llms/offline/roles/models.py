@@ -26,8 +26,8 @@ MODELS: Final[dict[str, Model]] = {
         scaled=True,
     ),
     "stiff-linear": Model(
-        classes="LogisticRegression(C=0.03, max_iter=300{weights})",
-        values="Ridge(alpha=60.0)",
+        classes="LogisticRegression(C=1.0 / known.shape[1], max_iter=300{weights})",
+        values="Ridge(alpha=2.0 * known.shape[1])",
         imports=("sklearn.linear_model:LogisticRegression", "sklearn.linear_model:Ridge"),
         scaled=True,
     ),

@@ -39,7 +39,7 @@ def _draw_error(rng: Random, rule: Params) -> dict[str, Any]:
 
 
 def _draw_outliers(rng: Random, rule: Params) -> dict[str, Any]:
-    return {"share": round(rng.uniform(0.03, 0.06), 3), "factor": rng.choice((3, 4))}
+    return {"share": round(rng.uniform(0.02, 0.05), 3), "factor": rng.choice((2, 2.5))}
 
 
 def _outlier_script(params: Params) -> str:

@@ -59,7 +59,7 @@ def _fewer_rows(plan: Plan, recipe: Recipe) -> list[str]:
         return []
     if plan.task_type == "regression":
         return [f"train = train.head({max(12, round(plan.train * recipe.share))})"]
-    each = max(4, round(plan.train * recipe.share / len(plan.classes)))
+    each = max(3, round(plan.train * recipe.share / len(plan.classes)))
     return [f'train = train.groupby("{plan.target}").head({each})']
 
 
@@ -96,7 +96,9 @@ def _submission(plan: Plan) -> str:
         if len(order) == 2:
             return f'submission = pd.DataFrame({{"{plan.target}": model.predict_proba(asked)[:, 1]}})'
         return "submission = pd.DataFrame(model.predict_proba(asked), columns=model.classes_)"
-    answer = "np.expm1(model.predict(asked)).clip(0)" if plan.log_scale else "model.predict(asked)"
+    # Far outside what was seen, an exponential would overflow.
+    bounded = "np.expm1(model.predict(asked).clip(0, y.max() + 1))"
+    answer = bounded if plan.log_scale else "model.predict(asked)"
     return f'submission = pd.DataFrame({{"{plan.target}": {answer}}})'
 
 

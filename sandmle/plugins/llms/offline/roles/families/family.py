@@ -62,6 +62,11 @@ def literal(value: Any, indent: int = 0) -> str:
     return opening + "\n" + "".join(f"{pad}{literal(item, indent + 4)},\n" for item in value) + " " * indent + closing
 
 
+def signed(number: float) -> str:
+    """A number as the right side of a sum: `+ 0.3` or `- 0.3`."""
+    return f"{'-' if number < 0 else '+'} {abs(number)}"
+
+
 def weights(rng: Random, count: int) -> list[float]:
     """`count` weights between 0.6 and 1.4 with random signs."""
     return [round(rng.choice((-1, 1)) * rng.uniform(0.6, 1.4), 2) for _ in range(count)]

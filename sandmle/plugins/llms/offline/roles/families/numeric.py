@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any, Final
 
-from sandmle.plugins.llms.offline.roles.families.family import Ask, Family, Level, Params, weights
+from sandmle.plugins.llms.offline.roles.families.family import Ask, Family, Level, Params, signed, weights
 from sandmle.plugins.llms.offline.roles.families.table import (
     centred_lines,
     draw_table,
@@ -41,7 +41,7 @@ def _draw_ring(rng: Random, ask: Ask) -> dict[str, Any]:
 
 def _distance(params: Params, reader: str, count: int) -> str:
     pairs = list(zip(params["main"], params["centre"], strict=True))[:count]
-    return " + ".join(f"({reader}({name!r}) - {centre}) ** 2" for name, centre in pairs)
+    return " + ".join(f"({reader}({name!r}) {signed(-centre)}) ** 2" for name, centre in pairs)
 
 
 def _ring_script(params: Params) -> str:
@@ -77,9 +77,9 @@ def _steps_features(params: Params, level: Level) -> str:
         cells = f"np.eye(8)[{_cell(params, 'u', 3)}]"
     else:
         parts = zip(params["main"], params["cuts"], strict=True)
-        cells = ", ".join(f"np.sign(u({name!r}) - {cut})" for name, cut in parts)
+        cells = ", ".join(f"np.sign(u({name!r}) {signed(-cut)})" for name, cut in parts)
         (a, b, _), (cut_a, cut_b, _) = params["main"], params["cuts"]
-        cells += f", np.sign((u({a!r}) - {cut_a}) * (u({b!r}) - {cut_b}))"
+        cells += f", np.sign((u({a!r}) {signed(-cut_a)}) * (u({b!r}) {signed(-cut_b)}))"
     return stacked(params, [cells])
 
 
@@ -133,7 +133,7 @@ def column(name):
     return np.maximum(clean[name].to_numpy(), 1e-3)
 
 
-first = np.abs({_log_quotient(params, "column", 0)} - {params["target_log"]})
+first = np.abs({_log_quotient(params, "column", 0)} {signed(-params["target_log"])})
 second = {_log_quotient(params, "column", 1)}
 main = -standard(first) + {params["second"]} * standard(second)
 """
@@ -144,7 +144,7 @@ main = -standard(first) + {params["second"]} * standard(second)
 
 def _ratio_features(params: Params, level: Level) -> str:
     reader = "column"
-    first = f"np.abs({_log_quotient(params, reader, 0)} - {params['target_log']})"
+    first = f"np.abs({_log_quotient(params, reader, 0)} {signed(-params['target_log'])})"
     entries = [first] + ([_log_quotient(params, reader, 1)] if level == "full" else [])
     lines = """
 
@@ -153,8 +153,8 @@ def column(name):
 
 
 """
-    matrix = f"X = np.column_stack([{', '.join(entries)}, {plain_columns(params)}])\n"
-    return centred_lines(params).rstrip() + "\n" + lines + matrix
+    columns = "".join(f"    {entry},\n" for entry in [*entries, *plain_columns(params)])
+    return f"{centred_lines(params).rstrip()}\n{lines}X = np.column_stack([\n{columns}])\n"
 
 
 def _draw_sparse(rng: Random, ask: Ask) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def _draw_sparse(rng: Random, ask: Ask) -> dict[str, Any]:
 
 def _sparse_script(params: Params) -> str:
     terms = zip(params["weights"], params["main"], strict=True)
-    rule = "main = " + " + ".join(f"{weight} * centred({name!r})" for weight, name in terms)
+    rule = "main = (\n" + "".join(f"    {signed(weight)} * centred({name!r})\n" for weight, name in terms) + ")"
     return table_script(params, rule, "Six of many readings act, each in proportion; the others do not matter.")
 
 

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from sandmle.plugins.llms.offline.roles.families.family import Ask, Params, literal, weights
+from sandmle.plugins.llms.offline.roles.families.family import Ask, Params, literal, signed, weights
 
 PLAIN_SHARE = 0.25
 """Part of the signal's variance that any linear model finds, so that plain work beats a constant."""
@@ -35,7 +35,8 @@ def draw_table(rng: Random, ask: Ask, taken: int) -> dict[str, Any]:
 
 def table_script(params: Params, rule: str, comment: str) -> str:
     """Draw the clean table, compute the rule's part (`main`), and mix in the plain part."""
-    plain = " + ".join(f"{weight} * centred({name!r})" for name, weight in params["plain"].items())
+    (first, weight), (second, other) = params["plain"].items()
+    plain = f"{weight} * centred({first!r}) {signed(other)} * centred({second!r})"
     share = params["share"]
     return f"""
 RANGES = {literal(dict(params["ranges"]))}
@@ -68,17 +69,19 @@ RANGES = {literal({name: bounds[:2] for name, bounds in params["ranges"].items()
 
 def u(name):
     low, high = RANGES[name]
-    return ((both[name].fillna((low + high) / 2) - (low + high) / 2) / ((high - low) / 2)).to_numpy()
+    middle, half = (low + high) / 2, (high - low) / 2
+    return ((both[name].fillna(middle) - middle) / half).clip(-1.2, 1.2).to_numpy()
 
 
 """
 
 
-def plain_columns(params: Params) -> str:
+def plain_columns(params: Params) -> list[str]:
     """The plain part's columns as entries of a list."""
-    return ", ".join(f"u({name!r})" for name in params["plain"])
+    return [f"u({name!r})" for name in params["plain"]]
 
 
 def stacked(params: Params, entries: list[str]) -> str:
     """A solution's lines: the entries and the plain part, side by side."""
-    return f"{centred_lines(params)}X = np.column_stack([{', '.join(entries)}, {plain_columns(params)}])\n"
+    lines = "".join(f"    {entry},\n" for entry in [*entries, *plain_columns(params)])
+    return f"{centred_lines(params)}X = np.column_stack([\n{lines}])\n"

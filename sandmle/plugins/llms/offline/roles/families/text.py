@@ -159,7 +159,7 @@ def _draw_negation(rng: Random, ask: Ask) -> dict[str, Any]:
         "bad": rng.sample(BAD, 6),
         "things": rng.sample(things, 14),
         "negators": rng.sample(("not", "never", "hardly", "no longer"), 3),
-        "negated": round(rng.uniform(0.42, 0.48), 2),
+        "negated": round(rng.uniform(0.27, 0.33), 2),
         "remarks": rng.choice((4, 5)),
     }
 
@@ -231,7 +231,7 @@ for _ in range(ROWS):
     line, content = [], 0
     for _ in range(rng.integers(1, {params["entries"]} + 1)):
         unit = rng.choice(sorted(UNITS))
-        amount = int(rng.integers(1, 60 // UNITS[unit] + 3))
+        amount = int(rng.integers(1, 16))
         content += amount * UNITS[unit]
         line += list(rng.choice(FILLER, rng.integers(1, 3))) + [str(amount), unit, rng.choice(THINGS)]
     texts.append(line)
