@@ -2,9 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from sandmle.plugins.reports.build import Report
+    from sandmle.plugins.reports.page import Page
 
 
 def report(
@@ -17,7 +21,6 @@ def report(
     from datetime import UTC, datetime
     from importlib.metadata import version
 
-    from sandmle.plugins.reports import numbers
     from sandmle.plugins.reports.build import build
     from sandmle.plugins.reports.page import gather
     from sandmle.plugins.reports.writing import write_page
@@ -26,28 +29,35 @@ def report(
     page = gather(tasks, run or [], made_at=made_at, version=version("sandmle"))
     built = build(page)
     write_page(out, built.html)
-    document = {
-        "report": str(out),
+    document = describe(page, built)
+    if as_json:
+        typer.echo(json.dumps({"report": str(out), **document}))
+        return
+    typer.echo(f"{out}: {document['bytes']} bytes, {document['tasks']} tasks, {document['episodes']} episodes")
+    for caveat in page.caveats:
+        typer.echo(f"note: {caveat}")
+
+
+def describe(page: "Page", built: "Report") -> dict[str, Any]:
+    """What is in a report, ready for JSON."""
+    from sandmle.plugins.reports.numbers import json_number
+
+    return {
         "bytes": len(built.html),
         "tasks": 0 if page.corpus is None else len(page.corpus.tasks),
         "episodes": page.episodes,
         "expected_episodes": page.expected,
+        "cards": {"shown": built.cards, "left_out": built.cards_left_out},
         "trajectories": {"shown": built.trajectories, "left_out": built.trajectories_left_out},
         "agents": [
             {
                 "model": agent.summary.model,
                 "scaffold": agent.summary.scaffold,
                 "feedback": agent.summary.feedback,
-                "human_rank": numbers.json_number(agent.summary.human_rank.mean),
-                "reward": numbers.json_number(agent.summary.reward.mean),
+                "human_rank": json_number(agent.summary.human_rank.mean),
+                "reward": json_number(agent.summary.reward.mean),
             }
             for agent in page.agents
         ],
         "caveats": list(page.caveats),
     }
-    if as_json:
-        typer.echo(json.dumps(document))
-        return
-    typer.echo(f"{out}: {numbers.size(len(built.html))}, {document['tasks']} tasks, {page.episodes} episodes")
-    for caveat in page.caveats:
-        typer.echo(f"note: {caveat}")

@@ -45,7 +45,7 @@ def _prose(lines: list[str]) -> Iterator[Markup]:
         block = [line.strip() for line in group]
         if kind == "heading":
             for line in block:
-                yield Markup("<h5>{}</h5>").format(_inline(_HEADING.sub(r"\1", line)))
+                yield Markup("<h4>{}</h4>").format(_inline(_HEADING.sub(r"\1", line)))
         elif kind == "bullet":
             items = [Markup("<li>{}</li>").format(_inline(_BULLET.sub(r"\1", line, count=1))) for line in block]
             yield Markup("<ul>{}</ul>").format(Markup("").join(items))

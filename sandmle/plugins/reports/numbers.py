@@ -66,19 +66,6 @@ def seconds(value: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def size(count: int) -> str:
-    """A number of bytes.
-
-    >>> size(900), size(2_500_000)
-    ('900 B', '2.4 MiB')
-    """
-    if count < 1024:
-        return f"{count} B"
-    if count < 1024**2:
-        return f"{count / 1024:.0f} KiB"
-    return f"{count / 1024**2:.1f} MiB"
-
-
 def mean(values: Sequence[float]) -> float | None:
     """The mean, or None of nothing."""
     return sum(values) / len(values) if values else None

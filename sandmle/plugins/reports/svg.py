@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from sandmle.plugins.reports import numbers
 
 _ROW: Final = 20
 _GUTTER: Final = 124
 """Room for row labels at the left."""
-_LABEL_CHARS: Final = 19
+_LABEL_CHARS: Final = 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +98,11 @@ def stacked(title: str, rows: Sequence[Stack], css: Mapping[str, str]) -> Markup
                 x += width
         body.append(_text(_STACKS.width - 2, middle + 4, row.total, "end", "num"))
         top += _ROW
-    described = "; ".join(
+    said = [
         f"{row.label}: " + ", ".join(f"{name} {numbers.score(value, 3)}" for name, value in row.parts.items())
         for row in rows
-    )
-    return _svg(_STACKS, f"{title}. {described}", top + 4, body)
+    ]
+    return _svg(_STACKS, f"{title}. {'; '.join(said)}", top + 4, body)
 
 
 def counts(title: str, rows: Sequence[tuple[str, int]]) -> Markup:
@@ -212,9 +212,8 @@ def _lane(lane: Lane, scale: _Scale, middle: float) -> list[Markup]:
 
 
 def _svg(frame: _Frame, label: str, height: float, body: Sequence[Markup]) -> Markup:
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        frame.width, _n(height), label, Markup("").join(body)
-    )
+    tag = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
+    return tag.format(frame.width, _n(height), label, Markup("").join(body))
 
 
 def _axis(scale: _Scale, top: float, bottom: float) -> Markup:
@@ -229,16 +228,14 @@ def _axis(scale: _Scale, top: float, bottom: float) -> Markup:
 
 def _row_label(label: str, middle: float) -> Markup:
     short = numbers.clip_line(label, _LABEL_CHARS)
-    return Markup('<text x="{}" y="{}" text-anchor="end">{}<title>{}</title></text>').format(
-        _GUTTER - 8, _n(middle + 4), short, label
-    )
+    tag = Markup('<text x="{}" y="{}" text-anchor="end">{}<title>{}</title></text>')
+    return tag.format(_GUTTER - 8, _n(middle + 4), short, label)
 
 
 def _rect(x: float, y: float, width: float, height: float, css: str, title: str = "") -> Markup:
     inner = Markup("<title>{}</title>").format(title) if title else Markup("")
-    return Markup('<rect x="{}" y="{}" width="{}" height="{}" class="{}">{}</rect>').format(
-        _n(x), _n(y), _n(width), _n(height), css, inner
-    )
+    tag = Markup('<rect x="{}" y="{}" width="{}" height="{}" class="{}">{}</rect>')
+    return tag.format(_n(x), _n(y), _n(width), _n(height), css, inner)
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> Markup:
@@ -246,9 +243,8 @@ def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> Markup:
 
 
 def _text(x: float, y: float, text: str, anchor: str, css: str) -> Markup:
-    return Markup('<text x="{}" y="{}" text-anchor="{}" class="{}">{}</text>').format(
-        _n(x), _n(y), anchor, css, escape(text)
-    )
+    tag = Markup('<text x="{}" y="{}" text-anchor="{}" class="{}">{}</text>')
+    return tag.format(_n(x), _n(y), anchor, css, text)
 
 
 def _n(value: float) -> str:

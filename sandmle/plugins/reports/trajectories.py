@@ -19,7 +19,7 @@ MAX_OBSERVATION: Final = 5_000
 MAX_TURNS: Final = 40
 FEW: Final = 3
 """An agent with at most this many episodes has no best and worst to point out."""
-_TAGS: Final = re.compile(r"</?(?:think|tool_call|code|answer)>|```(?:python)?")
+_TAGS: Final = re.compile(r"<tool_call>\s*python\s*<code>|</?(?:think|tool_call|code|answer)>|```(?:python)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

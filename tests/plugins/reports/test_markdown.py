@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from sandmle.plugins.reports.markdown import render
 
-OURS = re.compile(r'</?(?:p|h5|ul|li|pre|code|strong|table|tr|td)>|<th scope="col">|</th>|<div class="scroll">|</div>')
+OURS = re.compile(r'</?(?:p|h4|ul|li|pre|code|strong|table|tr|td)>|<th scope="col">|</th>|<div class="scroll">|</div>')
 
 
 def test_headings_lists_tables_code_and_bold_are_rendered():
     text = "# Task\n\nSome **bold** and `a*b*`.\n\n- one\n- two\n\n"
     text += "| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nx < 1\n```"
     assert render(text).split("\n") == [
-        "<h5>Task</h5>",
+        "<h4>Task</h4>",
         "<p>Some <strong>bold</strong> and <code>a*b*</code>.</p>",
         "<ul><li>one</li><li>two</li></ul>",
         '<div class="scroll"><table><tr><th scope="col">a</th><th scope="col">b</th></tr><tr><td>1</td><td>2</td></tr>'
