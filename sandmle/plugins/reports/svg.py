@@ -1,7 +1,6 @@
 """Small charts as inline SVG text. Colours come from the page's CSS classes, so they follow light and dark.
 
-Coordinates are computed here and written as attributes: the page's content security policy forbids style
-attributes. Every text that comes from records is escaped.
+Coordinates are attributes: the page's policy forbids style attributes. Text from records is escaped.
 """
 
 from collections.abc import Mapping, Sequence
