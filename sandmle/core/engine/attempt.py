@@ -1,5 +1,6 @@
 """One try at one episode: the world is opened, the scaffold plays, what came of it is graded and rewarded."""
 
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -58,6 +59,7 @@ class Attempt:
         """
         crew = self._crew
         rules = crew.rules
+        opened_at = time.monotonic()
         async with Environment(task=self._task, sandbox=crew.sandbox, grader=crew.grader, rules=rules) as environment:
             view = await environment.reset()
             context = RecordingContext(
@@ -68,6 +70,7 @@ class Attempt:
                 sampling=crew.sampling,
                 limits=rules.limits,
                 feedback=rules.feedback,
+                opened_at=opened_at,
             )
             self._context = context
             reason = await self._run_scaffold(context)

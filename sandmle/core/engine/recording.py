@@ -60,8 +60,22 @@ class RecordingContext:
         sampling: Sampling,
         limits: EpisodeLimits,
         feedback: FeedbackMode,
+        opened_at: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Start the episode's time.
+
+        Args:
+            view: the task.
+            slot: which of the task's episodes this is.
+            environment: already reset.
+            model: the policy.
+            sampling: how it is sampled.
+            limits: what the episode may use, from now on.
+            feedback: what submissions tell.
+            opened_at: when, by `clock`, the environment began to open; counts in the timings only.
+            clock: seconds that only grow.
+        """
         self._view = view
         self._slot = slot
         self._environment = environment
@@ -70,6 +84,7 @@ class RecordingContext:
         self._limits = limits
         self._feedback = feedback
         self._clock = clock
+        self._opened_at = opened_at
         self._began = clock()
         self._rng = random.Random(derived(sampling.rng_seed, view.task_id, slot, "scaffold"))
         self._segments: list[list[TranscriptEntry]] = []
@@ -150,7 +165,7 @@ class RecordingContext:
         return Trajectory(segments=segments, steps=tuple(self._steps))
 
     def timings(self) -> Timings:
-        """Where the time since the beginning of the episode went."""
+        """Where the time since the environment began to open went."""
         spent = self._environment.seconds
         known = self._llm_s + sum(spent.values())
         return Timings(
@@ -158,7 +173,7 @@ class RecordingContext:
             start_s=spent["start"],
             run_s=spent["run"],
             grade_s=spent["grade"],
-            other_s=max(0.0, self._clock() - self._began - known),
+            other_s=max(0.0, self._clock() - self._opened_at - known),
         )
 
     def _remaining_s(self) -> float:

@@ -171,6 +171,7 @@ class PuppetSandbox:
     level: IsolationLevel = IsolationLevel.L2
     canary_fails: bool = False
     refuse_sessions: int = 0
+    opening_s: float = 0.0
     open_sessions: int = 0
     opened: int = 0
     most_open: int = 0
@@ -185,6 +186,7 @@ class PuppetSandbox:
         if self.refuse_sessions > 0:
             self.refuse_sessions -= 1
             raise SandboxError("no session to be had")
+        await asyncio.sleep(self.opening_s)
         self.shown.append(public_dir)
         self.opened += 1
         self.open_sessions += 1

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -57,6 +58,17 @@ async def test_an_episode_is_played_graded_and_rewarded(stage, play):
     assert [reply.text for reply in episode.trajectory.replies()] == list(GOLD)
     assert episode.usage.prompt_tokens == 9
     assert [type(event) for event in played.events] == [EpisodeFinished]
+
+
+async def test_the_parts_of_the_time_are_the_whole_of_it(stage, play, puppet_sandbox):
+    puppet_sandbox.opening_s = 0.1
+    began = time.monotonic()
+    (episode,) = (await play(stage.crew(("<think>so</think>stall", *GOLD), sandbox=puppet_sandbox))).episodes
+    wall_s = time.monotonic() - began
+    parts = episode.timings
+    assert (parts.start_s >= 0.1, parts.run_s >= 0.05) == (True, True)
+    assert min(parts.llm_s, parts.grade_s, parts.other_s) > 0
+    assert parts.total_s <= wall_s
 
 
 async def test_records_come_back_exactly_ids_and_log_probs_included(stage, play):
