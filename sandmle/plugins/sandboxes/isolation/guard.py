@@ -1,5 +1,6 @@
 """The guardian: a small process that outlives nothing, and lets nothing outlive the host."""
 
+import contextlib
 import os
 import select
 import signal
@@ -114,7 +115,9 @@ def _watch(child: int, host: int, life_fd: int, bounds: _Bounds) -> int:
 
 
 def _linger(status: int, host: int, life_fd: int) -> None:
-    os.write(1, str(status).encode())
+    # When it was the host that ended, nobody is there to be told.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(1, str(status).encode())
     os.close(1)
     os.set_blocking(life_fd, False)
     while os.getppid() == host:
