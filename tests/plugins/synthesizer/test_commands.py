@@ -1,0 +1,109 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from sandmle.cli import build_app
+from sandmle.core.engine.ledger import read_ledger
+from sandmle.core.engine.tasks import write_task
+from sandmle.core.engine.toolkit import Toolkit
+from sandmle.core.errors import ConfigError, RunError
+from sandmle.core.hooks.manager import load_plugins
+
+PLUGIN = """
+from sandmle.core.hooks.hookspecs import hookimpl
+from sandmle.core.hooks.registry import Spec
+from sandmle.core.conformance.llm import ScriptedModel
+from sandmle.core.types.synthesis import Seed, TaskProblem
+
+class Seeds:
+    def seeds(self):
+        facts = dict(modality="tabular", task_type="regression", metric="rmse", dna={"rows": 1}, source="-")
+        return [Seed(seed_id=f"s{number}", title="Seed", **facts) for number in range(2)]
+
+class Liar:
+    def open_model(self, model):
+        return ScriptedModel(lambda messages, options: "Trust me.", name=model)
+
+@hookimpl
+def sandmle_register_seed_sources():
+    return [Spec(name="two", summary="two seeds", make=lambda config: Seeds())]
+
+@hookimpl
+def sandmle_register_llm_providers():
+    return [Spec(name="liar", summary="never answers", make=lambda config: Liar())]
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The program with a plugin whose model never gives a usable answer."""
+    (tmp_path / "liar_plugin.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    families = ("sandboxes", "synthesizer", "trackers")
+    plugins = load_plugins(builtins=["liar_plugin", *(f"sandmle.plugins.{family}.plugin" for family in families)])
+    app = build_app(Toolkit(plugins=plugins))
+
+    def run(*words: object) -> Result:
+        return CliRunner().invoke(app, [str(word) for word in words], prog_name="sandmle")
+
+    return run
+
+
+def test_a_corpus_that_cannot_be_filled_ends_with_3_and_says_why(program, tmp_path: Path) -> None:
+    words = ("synth", "-n", 1, "-o", "out", "--model", "liar/x", "--seeds", "two", "--workers", 1)
+    done = program(*words, "--set", "synthesis.max_drafts_per_task=2", "--set", "synthesis.tries=2", "--json")
+    assert done.exit_code == 3
+    shown = json.loads(done.stdout)
+    assert (shown["accepted"], shown["wanted"], shown["complete"], shown["drafts"]) == (0, 1, False, 2)
+    assert shown["rejections"] == {"role:data-strategist": 2}
+    assert "gave up after 2 drafts" in done.stderr
+    assert "0/1 tasks" in done.stderr
+    lines = read_ledger(tmp_path / "out")
+    assert [line.tries for line in lines] == [{"data-strategist": 2}] * 2
+    assert {line.seed_id for line in lines} == {"s0", "s1"}
+
+    changed = program(*words, "--set", "synthesis.tries=3")
+    assert isinstance(changed.exception, RunError)
+    assert "synthesis.tries: was 2, is 3" in str(changed.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--seeds", "tow"), "did you mean 'two'"),
+        (("--set", "synthesis.sandbox=proces"), "did you mean 'process'"),
+        (("--set", "synthesis.triez=2"), "did you mean 'tries'"),
+        (("--set", 'synthesis.roles=["data-strategist"]'), "synthesis.roles must hold"),
+        (("--set", 'synthesis.role_models={"ml-devloper"="liar/x"}'), "'ml-devloper'"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_an_error_before_anything_is_made(program, words, complaint, tmp_path) -> None:
+    done = program("synth", "-n", 1, "-o", "out", "--model", "liar/x", "--seeds", "two", *words)
+    assert isinstance(done.exception, ConfigError)
+    assert complaint in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_tasks_are_listed_shown_and_checked(program, accepted, tmp_path: Path) -> None:
+    task, _ = accepted
+    written = write_task(tmp_path / "corpus", task)
+    listed = json.loads(program("tasks", "list", "corpus", "--json").stdout)
+    assert [one["task_id"] for one in listed["tasks"]] == [task.spec.task_id]
+    assert task.spec.title in program("tasks", "list", "corpus").stdout
+
+    shown = json.loads(program("tasks", "show", written.layout.root, "--json").stdout)["tasks"][0]
+    assert shown["description"] == task.description
+    assert shown["thresholds"] == task.spec.thresholds.model_dump()
+    assert "[thresholds]" in program("tasks", "show", "corpus").stdout
+
+    good = program("tasks", "check", "corpus", "--json")
+    assert (good.exit_code, json.loads(good.stdout)) == (0, {"tasks": 1, "problems": []})
+    written.layout.description.write_text("Nothing.")
+    bad = program("tasks", "check", "corpus", "--json")
+    assert bad.exit_code == 1
+    assert {one["check"] for one in json.loads(bad.stdout)["problems"]} == {"content-hash", "description-names"}
+    assert "has changed since it was written" in program("tasks", "check", "corpus").stdout
