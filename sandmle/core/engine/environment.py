@@ -28,7 +28,7 @@ MAX_RESTARTS: Final = 3
 # Seconds the host waits beyond what it granted; running out of one is the infrastructure's failure.
 OPEN_DEADLINE_S: Final = 120.0
 RUN_GRACE_S: Final = 30.0
-HEALTH_DEADLINE_S: Final = 60.0
+HEALTH_DEADLINE_S: Final = 120.0
 CLOSE_DEADLINE_S: Final = 30.0
 
 
