@@ -70,6 +70,8 @@ class ZygoteProcess:
         self._ended: dict[int, asyncio.Future[Ending]] = {}
         self._number = 0
         self._reader = asyncio.create_task(self._read())
+        self.copying = asyncio.Lock()
+        """Held while files are copied: threads with many short calls each slow one another to a crawl."""
         self.death: str | None = None
         """Why it is of no more use; None while it is."""
 

@@ -75,11 +75,13 @@ class ProcessSession:
 
     async def fetch(self, path: str, max_bytes: int) -> FetchedFiles | FetchRefusal:
         """Copy one file by the descriptor of the work directory."""
-        return await asyncio.to_thread(fetch.fetch_file, self._directory, path, max_bytes)
+        async with self._zygote.copying:
+            return await asyncio.to_thread(fetch.fetch_file, self._directory, path, max_bytes)
 
     async def fetch_tree(self, path: str, max_bytes: int, max_files: int) -> FetchedFiles | FetchRefusal:
         """Copy a tree by the descriptor of the work directory; the public files are left out."""
-        return await asyncio.to_thread(fetch.fetch_all, self._directory, path, max_bytes, max_files, self._skip)
+        async with self._zygote.copying:
+            return await asyncio.to_thread(fetch.fetch_all, self._directory, path, max_bytes, max_files, self._skip)
 
     async def end(self) -> None:
         """Kill every process of the session."""
