@@ -66,6 +66,7 @@ def build_app(toolkit: Toolkit) -> typer.Typer:
     app.command()(demo)
     app.command()(doctor)
     app.command()(run)
+    app.command()(rescore)
     app.command()(grade)
     app.add_typer(board_app, name="board")
     app.add_typer(plugins_app, name="plugins")
@@ -171,6 +172,26 @@ def run(
     _print_json(summary.as_json()) if as_json else typer.echo(summary.as_text())
     if not summary.complete:
         raise typer.Exit(3)
+
+
+def rescore(
+    context: typer.Context,
+    run_dir: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Run directory; it is not altered but for one new file.")
+    ],
+    reward: Annotated[str, typer.Option("--reward", help="Reward preset.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="File to write; default: RUN/rewards-NAME.jsonl.")
+    ] = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Reward stored episodes by another preset, at no cost of a model."""
+    from sandmle.core.engine import rescore as engine
+    from sandmle.core.engine.config import parse_assignments
+
+    summary = engine.rescore(context.obj.override(parse_assignments(assignments or [])), run_dir, reward, out=out)
+    _print_json(summary.as_json()) if as_json else typer.echo(summary.as_text())
 
 
 def grade(

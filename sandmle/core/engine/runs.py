@@ -39,6 +39,9 @@ CLOSE_DEADLINE_S: Final = 30.0
 _PLAYING: Final = (Kind.LLM, Kind.SANDBOX, Kind.SCAFFOLD, Kind.MILESTONE)
 """Kinds whose plugin sections decide what an episode is. Where tasks lie does not: their hashes are compared."""
 
+_FREE: Final = {"trackers", "concurrency"}
+"""Settings that may differ when a run is resumed: they change who watches and how fast, not what an episode is."""
+
 
 async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSummary:
     """Run the configured agent on the configured benchmark; the same call on the same directory resumes.
@@ -104,7 +107,7 @@ def _record_of(toolkit: Toolkit, tasks: Sequence[Task]) -> dict[str, Any]:
     settings = toolkit.settings
     presets = settings.reward.presets
     return {
-        "run": settings.run.model_dump(mode="json", exclude={"trackers"}),
+        "run": settings.run.model_dump(mode="json", exclude=_FREE),
         "reward": {"presets": {settings.run.reward: dict(presets[settings.run.reward])}},
         "plugin": {kind.value: settings.plugin[kind.value] for kind in _PLAYING if kind.value in settings.plugin},
         "tasks": {task.spec.task_id: hashlib.sha256(task.layout.spec.read_bytes()).hexdigest() for task in tasks},
