@@ -15,10 +15,12 @@ $(BIN)/python:
 
 $(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e .
+	$(BIN)/python -m compileall -q sandmle
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[dev]'
+	$(BIN)/python -m compileall -q sandmle
 	@touch $@ $(VENV)/.core
 
 demo: $(VENV)/.core ## Make tasks, run three offline agents on them, write demo-out/report.html

@@ -9,7 +9,8 @@ from sandmle.core.types.trajectory import FeedbackMode
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Building validators takes longer than showing help: it waits for the first use.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class SynthesisSettings(_Section):

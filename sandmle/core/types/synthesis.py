@@ -33,7 +33,7 @@ class Seed:
 
 class _Answer(BaseModel):
     # Language models add fields of their own; what is asked for is checked, what is extra is dropped.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class ColumnPlan(_Answer):

@@ -16,7 +16,8 @@ TaskType = Literal["classification", "regression"]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Building validators takes longer than showing help: it waits for the first use.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class SubmissionFormat(_Record):
