@@ -31,18 +31,6 @@ MODELS: Final[dict[str, Model]] = {
         imports=("sklearn.linear_model:LogisticRegression", "sklearn.linear_model:Ridge"),
         scaled=True,
     ),
-    "robust-linear": Model(
-        classes="LogisticRegression(C=20.0, max_iter=300{weights})",
-        values="HuberRegressor(alpha=0.01, max_iter=300)",
-        imports=("sklearn.linear_model:LogisticRegression", "sklearn.linear_model:HuberRegressor"),
-        scaled=True,
-    ),
-    "lasso": Model(
-        classes='LogisticRegression(l1_ratio=1.0, solver="liblinear", C=0.3{weights})',
-        values="Lasso(alpha=0.05 * np.std(y))",
-        imports=("sklearn.linear_model:LogisticRegression", "sklearn.linear_model:Lasso"),
-        scaled=True,
-    ),
     "nearest-five": Model(
         classes="KNeighborsClassifier(5)",
         values="KNeighborsRegressor(5)",

@@ -84,10 +84,16 @@ def _targets(plan: Plan, recipe: Recipe) -> list[str]:
     lines = [f'y = train["{plan.target}"]']
     if plan.log_scale:
         lines.append("y = np.log1p(y)")
-    if recipe.clean and "target-outliers" in plan.noise:
-        lines += ["middle, width = y.median(), y.quantile(0.9) - y.quantile(0.1)"]
-        lines += ["kept = (y < middle + 1.2 * width).to_numpy()", "known, y = known[kept], y[kept]"]
-    return lines
+    if "target-outliers" not in plan.noise:
+        return lines
+    if not recipe.clean:
+        return [*lines, "y = y.clip(*y.quantile([0.04, 0.96]))"]
+    return [
+        *lines,
+        "middle, width = y.median(), y.quantile(0.9) - y.quantile(0.1)",
+        "kept = (y < middle + 1.2 * width).to_numpy()",
+        "known, y = known[kept], y[kept]",
+    ]
 
 
 def _submission(plan: Plan) -> str:

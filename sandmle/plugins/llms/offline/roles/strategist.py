@@ -32,6 +32,8 @@ def strategy(question: Question) -> dict[str, Any]:
     rng_seed, index = question.integer("Random draw", "rng_seed"), question.integer("Random draw", "index")
     rng = Random(f"strategist:{rng_seed}:{index}:{len(question.problems)}")
     modality, task_type = seed.get("modality"), seed.get("task_type")
+    if not isinstance(seed.get("dna", {}), Mapping):
+        raise Unanswerable("The seed's 'dna' is not an object.")
     families = [one for one in FAMILIES if one.modality == modality and task_type in one.task_types]
     if not families:
         raise Unanswerable(f"No rule family is known for {modality!r} and {task_type!r}.")

@@ -92,8 +92,8 @@ def _calendar_script(params: Params) -> str:
     rule = f"""
 dates = pd.Timestamp({params["start"]!r}) + pd.to_timedelta(rng.integers(0, 3 * 365, ROWS), unit="D")
 clean[{params["date"]!r}] = dates.strftime("%Y-%m-%d")
-weekday = np.array({params["days"]})[dates.dayofweek]
-season = np.cos(2 * np.pi * (dates.dayofyear.to_numpy() - {params["peak"]}) / 365.25)
+weekday = np.array({params["days"]})[dates.day_of_week]
+season = np.cos(2 * np.pi * (dates.day_of_year.to_numpy() - {params["peak"]}) / 365.25)
 main = standard(weekday) + {params["season"]} * standard(season)
 """
     return table_script(params, rule, "The day of the week has a level each, and the season counts too.")
@@ -101,10 +101,10 @@ main = standard(weekday) + {params["season"]} * standard(season)
 
 def _calendar_features(params: Params, level: Level) -> str:
     dates = f"pd.to_datetime(both[{params['date']!r}]).dt"
-    turn = f"2 * np.pi * {dates}.dayofyear.to_numpy() / 365.25"
+    turn = f"2 * np.pi * {dates}.day_of_year.to_numpy() / 365.25"
     entries = [f"np.cos({turn})", f"np.sin({turn})"]
     if level == "full":
-        entries.append(f"np.eye(7)[{dates}.dayofweek.to_numpy()]")
+        entries.append(f"np.eye(7)[{dates}.day_of_week.to_numpy()]")
     return stacked(params, entries)
 
 

@@ -230,7 +230,7 @@ NUMERIC: Final = (
         tools=_LINEAR,
     ),
     Family(
-        name="column-quotient",
+        name="paired-quotient",
         modality="tabular",
         task_types=BOTH,
         sentence="The log quotient of one pair counts by its distance from a set value, that of another directly.",

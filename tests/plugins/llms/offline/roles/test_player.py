@@ -1,0 +1,198 @@
+"""The player as a function from text to text."""
+
+import builtins
+import io
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sandmle.core.types.message import Message
+from sandmle.plugins.llms.offline.roles.families.catalogue import FAMILIES
+from sandmle.plugins.llms.offline.roles.noise import NOISES
+from sandmle.plugins.llms.offline.roles.player import ROLES, play
+from sandmle.plugins.llms.offline.roles.strategist import DOMAINS
+from sandmle.plugins.synthesizer import prompts
+
+from .conftest import answer, conversation, find_dossiers, make_dossier, make_seed, with_answer
+
+SEED = make_seed("tabular", "classification")
+
+
+def plan(seed: Any = SEED, **draw: Any) -> dict[str, Any]:
+    return json.loads(play(conversation("data-strategist", make_dossier(seed, **draw))))
+
+
+def dossier_with(role: str, **draw: Any) -> Any:
+    """A dossier in which every role before `role` has answered."""
+    dossier = make_dossier(SEED, **draw)
+    for earlier in list(ROLES)[: list(ROLES).index(role)]:
+        dossier = with_answer(earlier, dossier)
+    return dossier
+
+
+def repaired(role: str, dossier: Any, *problems: str) -> str:
+    messages = conversation(role, dossier)
+    for problem in problems:
+        messages = [*messages, Message(role="assistant", content=play(messages)), prompts.repair(problem)]
+    return play(messages)
+
+
+@pytest.mark.parametrize("role", list(ROLES))
+def test_every_role_answers_in_its_own_type_and_says_the_same_twice(role: str) -> None:
+    dossier = dossier_with(role)
+    assert answer(role, dossier)
+    assert play(conversation(role, dossier)) == play(conversation(role, dossier))
+
+
+@pytest.mark.parametrize("role", list(ROLES))
+def test_swapping_two_prompts_swaps_the_answers_whatever_was_asked_between(role: str) -> None:
+    first, second = (conversation(role, dossier_with(role, index=index, rng_seed=index + 5)) for index in (0, 1))
+    one, other = play(first), play(second)
+    assert (play(second), play(first)) == (other, one)
+    assert one != other
+
+
+def test_it_opens_no_file_and_needs_nothing_but_the_standard_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    dossier = dossier_with("mlops-engineer")
+    messages = conversation("mlops-engineer", dossier)
+    expected = play(messages)
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a file was opened")
+
+    monkeypatch.setattr(builtins, "open", refuse)
+    monkeypatch.setattr(io, "open", refuse)
+    assert play(messages) == expected
+
+
+def test_importing_the_player_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; import sandmle.plugins.llms.offline.roles.player; "
+        "print([name for name in ('numpy', 'pandas', 'sklearn', 'litellm', 'langgraph') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
+
+
+def test_it_knows_enough_families_noises_and_domains() -> None:
+    assert len(FAMILIES) >= 10
+    assert {family.modality for family in FAMILIES} == {"tabular", "text", "image"}
+    assert len(NOISES) >= 6
+    assert len({domain.name for domain in DOMAINS}) == len(DOMAINS) >= 12
+
+
+def test_every_family_can_be_drawn(kind: tuple[str, str]) -> None:
+    assert next(find_dossiers(*kind, lambda found: True))
+
+
+def test_row_counts_vary_within_what_is_allowed() -> None:
+    plans = [plan(index=index, rng_seed=index) for index in range(40)]
+    train = {one["train_rows"] for one in plans}
+    assert len(train) > 5
+    assert all(50 <= rows <= 200 for rows in train)
+    assert all(one["public_board_rows"] >= 200 and one["private_board_rows"] >= 1000 for one in plans)
+
+
+def test_no_accepted_title_is_used_again() -> None:
+    first = plan()["title"]
+    again = plan(accepted=(first,))["title"]
+    every = tuple(plan(index=index, rng_seed=index)["title"] for index in range(60))
+    assert again != first
+    assert plan(accepted=every)["title"] not in every
+
+
+def test_the_rule_passes_through_the_strategy_alone() -> None:
+    dossier = dossier_with("ml-developer")
+    strategy = dossier.answers["data-strategist"]
+    cut = strategy.model_copy(update={"hidden_rule": "The target follows from the columns somehow."})
+    said = play(conversation("ml-developer", replace(dossier, answers={"data-strategist": cut})))
+    assert "hidden_rule" in said
+    assert not said.startswith("{")
+
+
+def test_a_changed_parameter_changes_the_script() -> None:
+    dossier = dossier_with("ml-developer")
+    strategy = dossier.answers["data-strategist"]
+    changed = strategy.model_copy(update={"noise": strategy.noise.replace('"share":0', '"share":0.0')})
+    assert changed.noise != strategy.noise
+    said = [
+        play(conversation("ml-developer", replace(dossier, answers={"data-strategist": one})))
+        for one in (strategy, changed)
+    ]
+    assert said[0] != said[1]
+
+
+def test_a_repaired_engineer_leaves_out_the_solutions_that_failed() -> None:
+    dossier = dossier_with("mlops-engineer")
+    named = [one["name"] for one in json.loads(play(conversation("mlops-engineer", dossier)))["solutions"]]
+    said = json.loads(
+        repaired("mlops-engineer", dossier, "solution 'linear': ValueError", "solution 'kernel' timed out")
+    )
+    left = [one["name"] for one in said["solutions"]]
+    assert left == [name for name in named if name not in ("linear", "kernel")]
+
+
+def test_a_repaired_engineer_never_leaves_out_too_many() -> None:
+    dossier = dossier_with("mlops-engineer")
+    named = [one["name"] for one in json.loads(play(conversation("mlops-engineer", dossier)))["solutions"]]
+    said = json.loads(repaired("mlops-engineer", dossier, " ".join(f"solution {name!r} failed" for name in named)))
+    assert len(said["solutions"]) >= 8
+
+
+@pytest.mark.parametrize("role", ["data-strategist", "mlops-engineer", "technical-writer"])
+def test_a_repair_changes_the_answer(role: str) -> None:
+    dossier = dossier_with(role)
+    assert repaired(role, dossier, "solution 'linear' is not good enough") != play(conversation(role, dossier))
+
+
+@pytest.mark.parametrize(
+    ("content", "missing"),
+    [
+        ("Tell me a joke.", "# Role:"),
+        ("# Role: poet\n\nWrite.", "poet"),
+        ("# Role: data-strategist\n\nNo blocks here.", "## Seed"),
+        ("# Role: data-strategist\n\n## Seed\n```json\n{broken\n```\n", "JSON"),
+        ("# Role: data-strategist\n\n## Seed\n```json\n[1]\n```\n", "object"),
+        ("# Role: mlops-engineer\n\n## Strategy\n```json\n{}\n```\n", "hidden_rule"),
+        ('# Role: mlops-engineer\n\n## Strategy\n```json\n{"hidden_rule": 3}\n```\n', "lacks"),
+        ("", "# Role:"),
+    ],
+)
+def test_a_prompt_without_what_is_needed_gets_a_plain_sentence(content: str, missing: str) -> None:
+    said = play([Message(role="system", content="Be good."), Message(role="user", content=content)])
+    assert missing in said
+    assert not said.startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("block", "value"),
+    [
+        ("Seed", {"modality": "audio", "task_type": "classification"}),
+        ("Seed", {"modality": "tabular"}),
+        ("Seed", {"modality": "tabular", "task_type": "classification", "dna": [1]}),
+        ("Random draw", {"rng_seed": "seven", "index": 0}),
+        ("Random draw", {"index": 0}),
+        ("Metrics", 3),
+        ("Metrics", ["rmse"]),
+    ],
+)
+def test_a_block_of_the_wrong_kind_gets_a_sentence_and_no_traceback(block: str, value: Any) -> None:
+    blocks = {
+        "Seed": {"modality": "tabular", "task_type": "classification", "metric": "accuracy", "dna": {}},
+        "Random draw": {"rng_seed": 1, "index": 0},
+        "Metrics": ["accuracy"],
+        block: value,
+    }
+    text = "# Role: data-strategist\n\n" + "\n".join(
+        f"## {name}\n```json\n{json.dumps(content)}\n```\n" for name, content in blocks.items()
+    )
+    said = play([Message(role="user", content=text)])
+    assert not said.startswith("{")
+
+
+def test_no_messages_get_a_sentence() -> None:
+    assert "# Role:" in play([])
