@@ -206,7 +206,8 @@ async def whole_trees_are_fetched(sandbox: Sandbox, directory: Path) -> None:
     async with _open(sandbox) as session:
         await _ok(
             session,
-            "import os\nos.makedirs('made/sub')\nfor i in range(300): open(f'made/sub/{i}.png', 'wb').write(b'x' * 100)",
+            "import os\nos.makedirs('made/sub')\n"
+            "for i in range(300): open(f'made/sub/{i}.png', 'wb').write(b'x' * 100)",
         )
         got = await session.fetch_tree("made", _MIB, 1000)
         _same(got, {f"made/sub/{i}.png": b"x" * 100 for i in range(300)}, "a plain tree")
