@@ -129,7 +129,7 @@ class RecordingContext:
             sample_index=derived(self._sampling.rng_seed, self._view.task_id, self._slot, turn),
             timeout_s=self._sampling.llm_timeout_s,
         )
-        conversation = tuple(messages)
+        conversation = self._with_own_ids(messages)
         began = self._clock()
         try:
             async with deadline(LLM_BACKSTOP * options.timeout_s, ProviderError, f"asking {self._model.name}"):
@@ -139,6 +139,8 @@ class RecordingContext:
             raise
         finally:
             self._llm_s += self._clock() - began
+        if reply.finish_reason == "context":
+            raise self._over(StopReason.CONTEXT)
         self._record(conversation, reply, turn)
         return reply
 
@@ -191,6 +193,18 @@ class RecordingContext:
         self.stop = self.stop or reason
         return EpisodeOver(self.stop)
 
+    def _with_own_ids(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        """The conversation with what was sampled for each of the policy's own turns that stand in it unchanged."""
+        current = self._segments[-1] if self._segments else []
+        said = [_own(entry) for entry in current]
+        if tuple(said) == tuple(messages[: len(said)]):
+            kept, rest = said, messages[len(said) :]
+        else:
+            kept, rest = [], messages
+        own = {one.content: one for entries in self._segments for one in map(_own, entries) if one.token_ids}
+        bare = (replace(one, token_ids=None) for one in rest)
+        return (*kept, *(own.get(one.content, one) if one.role == "assistant" else one for one in bare))
+
     def _record(self, conversation: tuple[Message, ...], reply: ModelReply, turn: int) -> None:
         """Extend the last segment when the conversation only grew; begin a new one when it was edited."""
         current = self._segments[-1] if self._segments else []
@@ -206,6 +220,11 @@ class RecordingContext:
             completion_tokens=self.usage.completion_tokens + reply.usage.completion_tokens,
             cost_usd=self.usage.cost_usd + reply.usage.cost_usd,
         )
+
+
+def _own(entry: TranscriptEntry) -> Message:
+    # The ids stand in the record once, with the reply; here they rejoin the message.
+    return entry.message if entry.reply is None else replace(entry.message, token_ids=entry.reply.sampled_ids)
 
 
 def _readable(reply: ModelReply) -> ModelReply:

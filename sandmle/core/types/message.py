@@ -10,6 +10,9 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
+    token_ids: tuple[int, ...] | None = field(default=None, compare=False)
+    """What the policy sampled to write this turn of its own, end included, where it said so. A token-exact
+    model takes these in place of the text, so that nothing of its own is ever encoded anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,8 @@ class ModelReply:
 
     text: str
     finish_reason: str = "stop"
-    """`stop`, or `length` when cut by the token limit."""
+    """`stop`; `length` when cut by the token limit; `context` when the conversation leaves no room for an answer,
+    so that nothing was sampled."""
     usage: Usage = field(default_factory=Usage)
     prompt_ids: tuple[int, ...] | None = None
     sampled_ids: tuple[int, ...] | None = None
