@@ -34,8 +34,10 @@ def development(question: Question) -> dict[str, Any]:
 
 
 def _head(plan: Plan, family: Family) -> str:
+    # A title may hold what would end the docstring.
+    title = plan.title.replace("\\", "/").replace('"', "'")
     image = "from PIL import Image\n" if family.modality == "image" else ""
-    return f'''"""{plan.title}: draws the data, applies the rule and the noise, and writes all files."""
+    return f'''"""{title}: draws the data, applies the rule and the noise, and writes all files."""
 
 from pathlib import Path
 

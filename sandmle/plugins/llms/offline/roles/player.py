@@ -37,3 +37,7 @@ def play(messages: Sequence[Message]) -> str:
         return json.dumps(ROLES[question.role](question), indent=2)
     except Unanswerable as missing:
         return str(missing)
+    except (LookupError, TypeError, ValueError, AttributeError) as damage:
+        # Blocks are JSON of any shape. What a role finds missing deep inside one is the prompt's fault, and the
+        # asker can do more with a sentence than with a traceback.
+        return f"The prompt's blocks hold parameters that cannot be used: {type(damage).__name__}: {damage}."

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from sandmle.plugins.llms.offline.roles.player import ROLES, play
 from sandmle.plugins.llms.offline.roles.strategist import DOMAINS
 from sandmle.plugins.synthesizer import prompts
 
-from .conftest import answer, conversation, find_dossiers, make_dossier, make_seed, with_answer
+from .conftest import answer, conversation, find_dossiers, generate, make_dossier, make_seed, with_answer
 
 SEED = make_seed("tabular", "classification")
 
@@ -112,6 +113,22 @@ def test_the_rule_passes_through_the_strategy_alone() -> None:
     said = play(conversation("ml-developer", replace(dossier, answers={"data-strategist": cut})))
     assert "hidden_rule" in said
     assert not said.startswith("{")
+
+
+def test_a_strategy_with_damaged_parameters_gets_a_sentence() -> None:
+    dossier = dossier_with("ml-developer")
+    strategy = dossier.answers["data-strategist"]
+    damaged = strategy.model_copy(update={"hidden_rule": strategy.hidden_rule.replace('"main"', '"mian"')})
+    said = play(conversation("ml-developer", replace(dossier, answers={"data-strategist": damaged})))
+    assert "'main'" in said
+    assert not said.startswith("{")
+
+
+def test_a_title_with_quotes_still_gives_a_script(tmp_path: Path) -> None:
+    dossier = dossier_with("ml-developer")
+    odd = dossier.answers["data-strategist"].model_copy(update={"title": 'The "best" \\ """title"""'})
+    said = json.loads(play(conversation("ml-developer", replace(dossier, answers={"data-strategist": odd}))))
+    assert "public/train.csv" in generate(said["script"], tmp_path)
 
 
 def test_a_changed_parameter_changes_the_script() -> None:

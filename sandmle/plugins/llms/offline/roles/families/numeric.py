@@ -74,13 +74,10 @@ def _steps_script(params: Params) -> str:
 
 def _steps_features(params: Params, level: Level) -> str:
     if level == "full":
-        cells = f"np.eye(8)[{_cell(params, 'u', 3)}]"
-    else:
-        parts = zip(params["main"], params["cuts"], strict=True)
-        cells = ", ".join(f"np.sign(u({name!r}) {signed(-cut)})" for name, cut in parts)
-        (a, b, _), (cut_a, cut_b, _) = params["main"], params["cuts"]
-        cells += f", np.sign((u({a!r}) {signed(-cut_a)}) * (u({b!r}) {signed(-cut_b)}))"
-    return stacked(params, [cells])
+        return stacked(params, [f"np.eye(8)[{_cell(params, 'u', 3)}]"])
+    parts = zip(params["main"], params["cuts"], strict=True)
+    above = [f"np.sign(u({name!r}) {signed(-cut)})" for name, cut in parts]
+    return stacked(params, [*above, f"{above[0]} * {above[1]}"])
 
 
 def _draw_angle(rng: Random, ask: Ask) -> dict[str, Any]:
