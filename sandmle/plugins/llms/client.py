@@ -1,6 +1,7 @@
 """The one door to litellm: it is imported here, after being told to stay off the network, and nowhere else."""
 
 import os
+import warnings
 
 # litellm reads this when it is imported; without it the import fetches a price list from the network.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -18,6 +19,10 @@ def quiet_litellm() -> None:
     litellm.telemetry = False
     litellm.disable_hf_tokenizer_download = True
     litellm.suppress_debug_info = True
+    # The first reply builds pydantic schemas whose warnings are litellm's business and nobody else's.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        litellm.ModelResponse()
 
 
 async def close_clients() -> None:

@@ -62,18 +62,36 @@ VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
 )
 """Class name of a litellm exception to what it means."""
 
-AUTHENTICATION: Final = ("AuthenticationError", "PermissionDeniedError")
-"""Failures about the key, whose message names the environment variable that holds it."""
+_KEY_STATUS: Final = (401, 403)
+_PASSING_STATUS: Final = (408, 409, 425, 429)
+"""Statuses of the 4xx family that pass by themselves."""
 
 
 def verdict_on(problem: BaseException) -> Verdict | None:
-    """The verdict on the most specific class of `problem` that the table knows; None for a stranger."""
-    for parent in type(problem).__mro__:
-        if parent.__name__ in VERDICTS:
-            return VERDICTS[parent.__name__]
-    return None
+    """The verdict on the most specific class of `problem` that the table knows; None for a stranger.
+
+    A refusal by status (4xx) is not tried again whatever class litellm put it in.
+    """
+    verdict = next((VERDICTS[one.__name__] for one in type(problem).__mro__ if one.__name__ in VERDICTS), None)
+    if verdict is None or not verdict.retry:
+        return verdict
+    if is_authentication(problem):
+        return VERDICTS["AuthenticationError"]
+    status = _status(problem)
+    if 400 <= status < 500 and status not in _PASSING_STATUS:
+        return VERDICTS["BadRequestError"]
+    return verdict
 
 
 def is_authentication(problem: BaseException) -> bool:
-    """Whether the key is what is wrong."""
-    return any(parent.__name__ in AUTHENTICATION for parent in type(problem).__mro__)
+    """Whether the key is what is wrong: refused, or not there at all."""
+    names = {parent.__name__ for parent in type(problem).__mro__}
+    if names & {"AuthenticationError", "PermissionDeniedError"} or _status(problem) in _KEY_STATUS:
+        return True
+    # litellm files a missing key under errors of the server.
+    return "missing credentials" in str(problem).lower()
+
+
+def _status(problem: BaseException) -> int:
+    status = getattr(problem, "status_code", 0)
+    return status if isinstance(status, int) else 0

@@ -4,6 +4,7 @@ litellm's own retries, budgets, caches and its default deadline of 6000 s are no
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -176,8 +177,11 @@ class LitellmModel:
 
 
 def _retry_after_s(problem: Exception) -> float:
-    headers = getattr(getattr(problem, "response", None), "headers", None) or {}
+    headers = getattr(problem, "litellm_response_headers", None)
+    if headers is None:
+        headers = getattr(getattr(problem, "response", None), "headers", None) or {}
     try:
-        return max(0.0, float(headers.get("retry-after", 0)))
+        wanted_s = float(headers.get("retry-after", 0))
     except ValueError:
         return 0.0
+    return wanted_s if math.isfinite(wanted_s) and wanted_s > 0 else 0.0

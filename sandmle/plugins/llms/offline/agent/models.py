@@ -9,7 +9,7 @@ Candidate = tuple[str, str, str]
 """(name, expression that builds the model, name of the view it is fitted on)."""
 
 _FOREST: Final = "n_estimators={trees}, min_samples_leaf={leaf}, random_state={state}"
-_BOOST: Final = "max_iter=60, max_leaf_nodes=7, min_samples_leaf=8, learning_rate=0.1, random_state={state}"
+_BOOST: Final = "max_iter=40, max_leaf_nodes=7, min_samples_leaf=8, learning_rate=0.12, random_state={state}"
 
 REGRESSORS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -19,6 +19,7 @@ REGRESSORS: Final[Mapping[str, str]] = MappingProxyType(
         "boosting": f"HistGradientBoostingRegressor({_BOOST})",
         "neighbours": "KNeighborsRegressor({neighbours}, weights='distance')",
         "lasso": "make_pipeline(StandardScaler(), LassoCV(alphas=12, cv=4, max_iter=1500))",
+        "huber": "make_pipeline(SelectKBest(f_regression, k={picked}), StandardScaler(), HuberRegressor(max_iter=60))",
         "kernel": (
             "TransformedTargetRegressor(make_pipeline(StandardScaler(), SVR(C={cost})), transformer=StandardScaler())"
         ),
@@ -38,6 +39,10 @@ CLASSIFIERS: Final[Mapping[str, str]] = MappingProxyType(
         "picked logistic": "make_pipeline(SelectKBest(f_classif, k={picked}), LogisticRegression(C=0.5, max_iter=400))",
     }
 )
+
+
+_SPARSE: Final = (("picked logistic", "logistic"), ("lasso", "picked ridge", "huber"))
+"""Models for views of many columns of which few matter: for classification, for regression."""
 
 
 def _filled(template: str, rng: random.Random) -> str:
@@ -75,19 +80,19 @@ def searched_candidates(views: list[str], regression: bool, rng: random.Random) 
     for view in views:
         if view in ("words", "grams"):
             found += [("ridge", view)] if regression else [("logistic", view), ("bayes", view)]
-        elif view in ("rich", "dense", "shapes"):
-            found += [("extra", view), ("boosting", view)]
-            found += (
-                [("lasso", view), ("picked ridge", view)]
-                if regression
-                else [("picked logistic", view), ("logistic", view)]
-            )
-            if view != "rich":
-                found += [("kernel", view)]
+        elif view == "rich":
+            found += [("extra", view), *((model, view) for model in _SPARSE[regression])]
+        elif view in ("dense", "shapes"):
+            found += [
+                ("extra", view),
+                ("boosting", view),
+                ("kernel", view),
+                *((model, view) for model in _SPARSE[regression]),
+            ]
         else:
             found += [("kernel", view), ("extra", view), ("ridge" if regression else "logistic", view)]
-            if regression and view == "plain":
-                found += [("process", view)]
+            found += [("boosting", view)] if view == "plain" else []
+            found += [("process", view)] if regression and view == "plain" else []
     return _write(found, regression, rng)
 
 
@@ -106,6 +111,7 @@ _IMPORTS: Final[Mapping[str, str]] = MappingProxyType(
         "SelectKBest": "from sklearn.feature_selection import SelectKBest, f_classif, f_regression",
         "GaussianProcess": "from sklearn.gaussian_process import GaussianProcessRegressor",
         "WhiteKernel": "from sklearn.gaussian_process.kernels import RBF, WhiteKernel",
+        "Huber": "from sklearn.linear_model import HuberRegressor",
         "LassoCV": "from sklearn.linear_model import LassoCV",
         "LogisticRegression": "from sklearn.linear_model import LogisticRegression",
         "Ridge": "from sklearn.linear_model import Ridge, RidgeCV",

@@ -77,12 +77,16 @@ def _snippets(names: Iterable[str]) -> str:
 def _loading(plan: Plan) -> str:
     facts = plan.facts
     leave_out = [facts.id_column, facts.target, *facts.text_columns, facts.picture_column, *plan.leave_out]
+    left_out = sorted(set(filter(None, leave_out)))
+    opening = (
+        f"train, test, periods = open_strings(train, test, {left_out!r})\n" if plan.search and not plan.simple else ""
+    )
     logs = "\ntarget = np.log1p(np.clip(target, 0, None))" if facts.metric == "rmsle" else ""
     return f"""
 train, test, sample = (pd.read_csv(f"data/{{name}}.csv") for name in ("train", "test", "sample_submission"))
 train = train[train[{facts.target!r}].notna()].reset_index(drop=True)
 target, classes = read_target(train[{facts.target!r}], regression={facts.regression}){logs}
-numeric, categories = usable_columns(train, test, leave_out={sorted(set(filter(None, leave_out)))!r})
+{opening}numeric, categories = usable_columns(train, test, leave_out={left_out!r})
 views = {{}}"""
 
 
@@ -94,11 +98,11 @@ def _views(plan: Plan) -> list[tuple[str, str]]:
     if facts.text_columns:
         return _text_views(list(facts.text_columns), rich)
     views = [("plain", 'views["plain"] = plain_features(train, test, numeric, categories)')]
-    if rich and len(facts.numeric_columns) >= 1:
+    if rich:
         views.append(
             (
                 "rich",
-                f"rich, rich_test = rich_features(train, test, numeric, {dict(facts.periods)!r})\n"
+                f"rich, rich_test = rich_features(train, test, numeric, {{**periods, **{dict(facts.periods)!r}}})\n"
                 'views["rich"] = (np.hstack([rich, views["plain"][0]]), np.hstack([rich_test, views["plain"][1]]))',
             )
         )

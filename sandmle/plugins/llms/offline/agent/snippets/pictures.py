@@ -60,4 +60,7 @@ def shape_features(stack: Array) -> Array:
         *grey.mean(axis=2).std(axis=1)[None], strength.mean(axis=(1, 2)), grey.std(axis=(1, 2)),
         (grey > 0.5).mean(axis=(1, 2)), (bright > 0.5 * bright.max(axis=(1, 2), keepdims=True)).mean(axis=(1, 2)),
     ]  # fmt: skip
-    return np.column_stack(parts)
+    corners = [
+        grey.reshape(len(stack), k, SIDE // k, k, SIDE // k).mean(axis=(2, 4)).reshape(-1, k * k) for k in (2, 3, 4)
+    ]
+    return np.hstack([np.column_stack(parts), *corners])

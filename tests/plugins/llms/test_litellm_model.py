@@ -1,0 +1,200 @@
+"""Models reached through litellm, against a loopback server."""
+
+import asyncio
+
+import pytest
+
+from sandmle.core.conformance.llm import check_chat_model
+from sandmle.core.errors import ConfigError, ProviderError
+from sandmle.core.types.message import Message, ReplyOptions
+from sandmle.plugins.llms.config import LitellmConfig
+from sandmle.plugins.llms.litellm_model import LitellmProvider
+
+from .conftest import Answer, completion, failure
+
+# litellm's pooled connections and its logging tasks outlive the event loop of a test.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Pydantic serializer warnings"),
+]
+
+HELLO = (Message(role="system", content="Be brief."), Message(role="user", content="Hello"))
+
+
+@pytest.fixture
+async def ask(server):
+    """Ask a model on the loopback server once; closes what it opened."""
+    opened = []
+
+    async def asking(how=None, messages=HELLO, model="openai/gpt-4o", **config):
+        made = LitellmConfig(**{"api_base": server.address, "backoff_s": 0.0, **config})
+        opened.append(LitellmProvider(made).open_model(model))
+        return await opened[-1].reply(messages, how or ReplyOptions(timeout_s=20))
+
+    yield asking
+    for model in opened:
+        await model.close()
+
+
+async def test_a_reply_comes_with_its_usage_and_cost(ask, server):
+    reply = await ask()
+    assert reply.text == "hello"
+    assert reply.finish_reason == "stop"
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (11, 3)
+    assert reply.usage.cost_usd > 0
+    assert server.keys == ["Bearer loopback-key"]
+
+
+async def test_what_is_sent_is_what_was_asked_for(ask, server):
+    await ask(
+        ReplyOptions(temperature=0.25, max_tokens=77, stop=("<x>",), sample_index=5, timeout_s=20),
+        options={"top_p": 0.5},
+    )
+    sent = server.asked[0]
+    assert sent["messages"] == [{"role": one.role, "content": one.content} for one in HELLO]
+    assert (sent["temperature"], sent["max_tokens"], sent["stop"], sent["seed"]) == (0.25, 77, ["<x>"], 5)
+    assert sent["top_p"] == 0.5
+    assert "response_format" not in sent
+
+
+@pytest.mark.parametrize(("setting", "model", "sent"), [
+    ("auto", "openai/gpt-4o", True),
+    ("auto", "hosted_vllm/our-own", False),
+    ("always", "hosted_vllm/our-own", True),
+    ("never", "openai/gpt-4o", False),
+])  # fmt: skip
+async def test_a_json_schema_is_sent_where_the_model_knows_it(ask, server, setting, model, sent):
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    await ask(ReplyOptions(json_schema=schema, timeout_s=20), model=model, json_schema=setting)
+    if sent:
+        assert server.asked[0]["response_format"]["json_schema"]["schema"]["properties"] == schema["properties"]
+    else:
+        assert "response_format" not in server.asked[0]
+
+
+async def test_a_reply_cut_by_the_token_limit_says_so(ask, server):
+    server.script = [completion("half a", finish_reason="length")]
+    assert (await ask()).finish_reason == "length"
+
+
+async def test_thinking_that_the_provider_split_off_is_joined_back(ask, server):
+    server.script = [completion("<answer>x</answer>", reasoning_content="hm")]
+    assert (await ask()).text == "<think>\nhm\n</think>\n<answer>x</answer>"
+    assert (await ask(ReplyOptions(json_schema={"type": "object"}, timeout_s=20))).text == "<answer>x</answer>"
+
+
+async def test_a_reply_without_text_is_empty_text(ask, server):
+    server.script = [completion(None)]
+    assert (await ask()).text == ""
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+async def test_what_passes_by_itself_is_tried_again(ask, server, status):
+    server.script = [failure(status, "later"), failure(status, "later"), completion("at last")]
+    assert (await ask()).text == "at last"
+    assert len(server.asked) == 3
+
+
+async def test_an_error_that_stays_is_a_provider_error_after_bounded_tries(ask, server):
+    server.script = [failure(500, "on fire")]
+    with pytest.raises(ProviderError, match=r"openai/gpt-4o.*after 2 further tries.*on fire"):
+        await ask(num_retries=2)
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(400, "refused the request"), (404, "no such model"), (422, "refused the request")]
+)
+async def test_a_request_that_is_wrong_is_not_tried_again(ask, server, status, says):
+    server.script = [failure(status, "no")]
+    with pytest.raises(ProviderError, match=says):
+        await ask()
+    assert len(server.asked) == 1
+
+
+async def test_a_conversation_that_is_too_long_is_named_as_such(ask, server):
+    server.script = [failure(400, "This model's maximum context length is 8192 tokens")]
+    with pytest.raises(ProviderError, match="longer than the model's context"):
+        await ask()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_wrong_key_is_answered_with_its_variable(ask, server, status):
+    server.script = [failure(status, "Incorrect API key provided")]
+    with pytest.raises(ProviderError, match="OPENAI_API_KEY"):
+        await ask()
+    assert len(server.asked) == 1
+
+
+async def test_a_missing_key_is_answered_with_its_variable(ask, server, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(ProviderError, match="set the environment variable OPENAI_API_KEY"):
+        await ask()
+    assert server.asked == []
+
+
+async def test_a_provider_that_stalls_meets_our_deadline(ask, server):
+    server.script = [Answer(delay_s=30)]
+    with pytest.raises(ProviderError, match=r"no reply within 0\.3 s"):
+        await ask(ReplyOptions(timeout_s=0.3))
+    with pytest.raises(ProviderError, match=r"no reply within 0\.2 s"):
+        await ask(timeout_s=0.2)
+
+
+async def test_pauses_between_tries_count_against_the_deadline(ask, server):
+    server.script = [failure(429, "slow down", retry_after="60")]
+    with pytest.raises(ProviderError, match="no reply within 1 s"):
+        await ask(ReplyOptions(timeout_s=1), max_backoff_s=60)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("body", [b"{not json", b"", b"[]", b'{"choices": []}', b"null"])
+async def test_an_answer_that_is_no_reply_is_a_provider_error(ask, server, body):
+    server.script = [Answer(body=body)]
+    with pytest.raises(ProviderError, match="openai/gpt-4o"):
+        await ask(num_retries=0)
+
+
+async def test_nobody_listening_is_a_provider_error(ask):
+    with pytest.raises(ProviderError, match="Connection error"):
+        await ask(api_base="http://127.0.0.1:9/v1", num_retries=0)
+
+
+async def test_replies_under_way_at_once_do_not_mix(ask, server):
+    server.script = lambda request: completion(request["messages"][-1]["content"].upper())
+    questions = [f"question {at}" for at in range(12)]
+    replies = await asyncio.gather(*(ask(messages=[Message(role="user", content=one)]) for one in questions))
+    assert [reply.text for reply in replies] == [one.upper() for one in questions]
+
+
+async def test_it_keeps_the_contract(server):
+    model = LitellmProvider(LitellmConfig(api_base=server.address)).open_model("openai/gpt-4o")
+    assert model.name == "openai/gpt-4o"
+    await check_chat_model(model, HELLO)
+
+
+async def test_cancelling_a_question_is_no_provider_error(ask, server):
+    server.script = [Answer(delay_s=30)]
+    task = asyncio.create_task(ask())
+    while not server.asked:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("opnai/gpt-5", "did you mean 'openai'?"),
+        ("ofline/agent", "did you mean 'offline'?"),
+        ("gpt5", "write it as provider/model"),
+        ("zzz/model", "litellm knows no provider 'zzz'"),
+    ],
+)
+def test_an_unknown_provider_is_a_config_error(model, says):
+    with pytest.raises(ConfigError, match="no model") as problem:
+        LitellmProvider(LitellmConfig()).open_model(model)
+    assert says in str(problem.value)
