@@ -1,0 +1,83 @@
+"""A language model that can be trained in this process. A trainer knows it by these words only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from sandmle.core.contracts.llm import ChatModel, LlmProvider
+from sandmle.core.types.message import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyShape:
+    """Size of a decoder made from scratch."""
+
+    layers: int = 3
+    hidden: int = 128
+    heads: int = 4
+    key_value_heads: int = 2
+    feed_forward: int = 384
+    context_tokens: int = 4096
+    vocabulary: int = 2048
+    """Tokens at most: bytes, phrases and whole lines of the texts it is made from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterShape:
+    """A LoRA adapter on every projection and on the output head, without which little is learned."""
+
+    rank: int = 32
+    alpha: float = 64.0
+    dropout: float = 0.0
+
+
+@runtime_checkable
+class TrainablePolicy(ChatModel, Protocol):
+    """A token-exact model whose weights a trainer may change between replies."""
+
+    @property
+    def module(self) -> Any:
+        """The `torch.nn.Module` that also generates; trainable are the parameters that require a gradient."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens that fit."""
+        ...
+
+    def encode(self, message: Message) -> tuple[tuple[int, ...], int]:
+        """A whole message as ids, and how many of them stand before what its author writes.
+
+        For demonstrations only: the policy's own turns are never encoded.
+        """
+        ...
+
+    def add_adapter(self, shape: AdapterShape, rng_seed: int) -> None:
+        """Freeze the weights and put a new LoRA adapter on them; does nothing where there is one already."""
+        ...
+
+    def weights_changed(self) -> None:
+        """Forget whatever was computed with the old weights. To be called after every update."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write a directory that `open_model` opens: weights, tokenizer, adapter.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        ...
+
+
+@runtime_checkable
+class PolicyProvider(LlmProvider, Protocol):
+    """A provider whose models can be trained, and made."""
+
+    def create_policy(self, texts: Sequence[str], shape: PolicyShape, rng_seed: int, path: Path) -> None:
+        """Make a tokenizer from `texts` alone and a decoder with random weights; write both to `path`.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        ...
