@@ -30,6 +30,8 @@ LOOKBACK: Final = 8
 most drafts under way at once. Fixed, because it shapes the prompts and so the corpus."""
 INFRASTRUCTURE_RETRIES: Final = 2
 """Times a draft is begun again after the machinery failed under it; then the error ends the synthesis."""
+DETAIL_CHARACTERS: Final = 2000
+"""Of a reason, in the ledger: tracebacks can be long."""
 _RECORDED_KINDS: Final = (Kind.ROLE.value, Kind.LLM.value, Kind.SEEDS.value)
 
 
@@ -239,7 +241,7 @@ class _Line:
             rng_seed=derive_rng_seed(self._order.rng_seed, index),
             task_id=task.spec.task_id if task else None,
             check=problem.check if problem else None,
-            detail=problem.message if problem else task.spec.title if task else "",
+            detail=(problem.message if problem else task.spec.title if task else "")[:DETAIL_CHARACTERS],
             tries=dict(outcome.tries),
         )
         async with self._committed:

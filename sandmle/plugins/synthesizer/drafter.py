@@ -19,8 +19,9 @@ from sandmle.core.hooks.events import DraftFinished
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.synthesis import TaskDraft
 from sandmle.plugins.synthesizer.checks import CHECKS
-from sandmle.plugins.synthesizer.graph import DraftContext, DraftGraph, build_graph
-from sandmle.plugins.synthesizer.roles import DEVELOPER, ENGINEER, STRATEGIST, WRITER
+from sandmle.plugins.synthesizer.graph import DraftGraph, build_graph
+from sandmle.plugins.synthesizer.nodes import DraftContext
+from sandmle.plugins.synthesizer.roles import BUILT_IN
 
 CLOSE_DEADLINE_S: Final = 30.0
 
@@ -118,10 +119,10 @@ def make_role(toolkit: Toolkit, name: str) -> SynthRole:
 
 
 def _check_roles(names: tuple[str, ...]) -> None:
-    needed = (STRATEGIST, DEVELOPER, ENGINEER, WRITER)
-    if len(set(names)) != len(names) or [name for name in names if name in needed] != list(needed):
+    if len(set(names)) != len(names) or [name for name in names if name in BUILT_IN] != list(BUILT_IN):
         raise ConfigError(
-            f"synthesis.roles must hold {', '.join(needed)} in this order, each role once; more may stand between them"
+            f"synthesis.roles must hold {', '.join(BUILT_IN)} in this order, each role once; "
+            "more may stand between them"
         )
 
 

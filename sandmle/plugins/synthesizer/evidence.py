@@ -20,7 +20,7 @@ from sandmle.core.types.task import SubmissionFormat
 from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, DraftTables, column_of, read_tables
 from sandmle.plugins.synthesizer.population import POPULATION, submission_format
 from sandmle.plugins.synthesizer.probes import probe
-from sandmle.plugins.synthesizer.roles import DEVELOPER, evaluation_of, strategy_of
+from sandmle.plugins.synthesizer.roles import BUILT_IN, DEVELOPER, evaluation_of, strategy_of
 from sandmle.plugins.synthesizer.scripts import hashes, run_generator
 from sandmle.plugins.synthesizer.tables import FaultError
 
@@ -82,6 +82,7 @@ async def measure(dossier: Dossier, sandbox: Sandbox, grader: LocalGrader, timeo
         agreement=agreement,
         leak_probes=probe(tables, dossier.files, strategy),
         accepted=(),
+        extra={name: answer for name, answer in dossier.answers.items() if name not in BUILT_IN},
     )
     return Measured(standing=standing, evidence=evidence)
 

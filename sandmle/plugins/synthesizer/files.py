@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from sandmle.core.engine.csv_table import is_whole
 from sandmle.core.types.synthesis import Strategy
 from sandmle.plugins.synthesizer.tables import FaultError, Table, parse_table
 
@@ -15,6 +16,7 @@ TRAIN, TEST, SAMPLE = "public/train.csv", "public/test.csv", "public/sample_subm
 ANSWERS, ORACLE = "private/answers.csv", "private/oracle.csv"
 TABLES: Final = (TRAIN, TEST, SAMPLE, ANSWERS, ORACLE)
 BOARD_COLUMN: Final = "board"
+TWO_CLASS_METRICS: Final = ("roc_auc", "average_precision")
 
 MAX_TREE_BYTES: Final = 64 * 2**20
 """Of everything a script writes: tasks are micro-scale, and a corpus holds many."""
@@ -142,11 +144,19 @@ def _check_targets(tables: DraftTables, strategy: Strategy) -> None:
         _check_numbers(hidden, f"{ANSWERS}, column {target!r}", blank=False)
         if len(set(known)) < 3:
             raise FaultError(f"{TRAIN}, column {target!r}: a regression target with {len(set(known))} distinct values")
+        if strategy.metric == "rmsle" and min(map(float, (*known, *hidden))) < 0:
+            raise FaultError(f"column {target!r}: metric 'rmsle' needs targets that are never negative")
         return
     labels = set(known)
     if not 2 <= len(labels) <= 50 or any(not label.strip() or label != label.strip() for label in labels):
         raise FaultError(
             f"{TRAIN}, column {target!r}: 2 to 50 labels without blanks around are needed, not {len(labels)}"
+        )
+    if strategy.metric in TWO_CLASS_METRICS and len(labels) != 2:
+        raise FaultError(f"{TRAIN}, column {target!r}: metric {strategy.metric!r} needs 2 labels, not {len(labels)}")
+    if strategy.metric == "qwk" and not all(map(is_whole, labels)):
+        raise FaultError(
+            f"{TRAIN}, column {target!r}: metric 'qwk' needs labels that are whole numbers, for their order"
         )
     unseen = set(hidden) - labels
     if unseen:

@@ -52,8 +52,6 @@ def check_format(evaluation: Evaluation, strategy: Strategy, files: Mapping[str,
     labels = tuple(sorted(set(tables.train.column(target)))) if strategy.task_type == "classification" else ()
     wanted = METRICS[strategy.metric].prediction
     several = wanted is Prediction.PROBABILITY and len(labels) > 2
-    if strategy.metric in ("roc_auc", "average_precision") and len(labels) != 2:
-        raise FaultError(f"metric {strategy.metric!r} needs two classes, train.csv has {len(labels)}")
     facts = {
         "metric": strategy.metric,
         "id_column": column_of(strategy, "id"),

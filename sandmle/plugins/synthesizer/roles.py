@@ -25,6 +25,7 @@ STRATEGIST, DEVELOPER, ENGINEER, WRITER = (
     "mlops-engineer",
     "technical-writer",
 )
+BUILT_IN: Final = (STRATEGIST, DEVELOPER, ENGINEER, WRITER)
 MIN_PRIVATE_ROWS: Final = 1000
 """Private-board rows that keep thresholds stable where a row costs nothing."""
 MAX_PRIVATE_ROWS: Final = 5000

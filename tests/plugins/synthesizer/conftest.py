@@ -18,7 +18,8 @@ from sandmle.core.hooks.manager import load_plugins
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.message import Message, ReplyOptions
 from sandmle.core.types.synthesis import Evidence, Seed, TaskDraft
-from sandmle.plugins.synthesizer.graph import DraftContext, DraftState, build_graph
+from sandmle.plugins.synthesizer.graph import build_graph
+from sandmle.plugins.synthesizer.nodes import DraftContext, DraftState
 from sandmle.plugins.synthesizer.roles import DataStrategist, MlDeveloper, MlopsEngineer, TechnicalWriter
 
 ROLES = ("data-strategist", "ml-developer", "mlops-engineer", "technical-writer")
@@ -177,7 +178,8 @@ class Stage:
         return replace(context, **changes)
 
     async def play(self, model: ScriptedModel, dossier: Any, **changes: Any) -> DraftState:
-        state = await build_graph(ROLES).ainvoke({"dossier": dossier}, context=self.context(model, **changes))
+        context = self.context(model, **changes)
+        state = await build_graph(tuple(context.roles)).ainvoke({"dossier": dossier}, context=context)
         return DraftState(**state)
 
 

@@ -123,6 +123,25 @@ def test_values_are_needed_where_values_are_predicted(files: Files) -> None:
         check_files(files, strategy(task_type="regression", metric="rmse"))
 
 
+@pytest.mark.parametrize(
+    ("metric", "change", "complaint"),
+    [
+        ("roc_auc", edit(TRAIN, b"1.png,good", b"1.png,ugly"), "needs 2 labels, not 3"),
+        ("qwk", lambda files: files, "whole numbers"),
+    ],
+)
+def test_labels_that_the_metric_cannot_take_are_refused(files: Files, metric: str, change, complaint: str) -> None:
+    with pytest.raises(FaultError, match=complaint):
+        check_files(change(files), strategy(metric=metric))
+
+
+def test_negative_targets_are_refused_under_rmsle(files: Files) -> None:
+    numbers = {path: content.replace(b",good", b",3").replace(b",bad", b",-1") for path, content in files.items()}
+    numbers[TRAIN] = numbers[TRAIN].replace(b"7.png,3", b"7.png,8")
+    with pytest.raises(FaultError, match="never negative"):
+        check_files(numbers, strategy(task_type="regression", metric="rmsle"))
+
+
 def test_a_huge_table_is_refused_unread() -> None:
     with pytest.raises(FaultError, match="at most"):
         parse_table({"x": b"," * (33 * 2**20)}, "x")

@@ -1,11 +1,13 @@
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from sandmle.core.contracts.synthesis import Dossier
+from sandmle.core.contracts.synthesis import Dossier, RoleVerdict
 from sandmle.core.engine.settings import SynthesisSettings
 from sandmle.core.errors import ProviderError
-from sandmle.core.types.message import ModelReply
+from sandmle.core.types.message import Message, ModelReply
 from sandmle.core.types.synthesis import TaskProblem
 from sandmle.plugins.synthesizer.checks import CHECKS
 from sandmle.plugins.synthesizer.graph import build_graph
@@ -31,6 +33,42 @@ async def test_a_role_of_a_plugin_takes_its_place_in_the_order() -> None:
     ways = {(edge.source, edge.target) for edge in picture.edges}
     assert {("ml-developer", "privacy-officer"), ("privacy-officer", "mlops-engineer")} <= ways
     assert ("ml-developer", "mlops-engineer") not in ways
+
+
+class Comment(BaseModel):
+    risk: int
+
+
+@dataclass(frozen=True)
+class PrivacyOfficer:
+    """A role that a plugin could bring."""
+
+    name: str = "privacy-officer"
+    answer_type: type[BaseModel] = Comment
+
+    def prompt(self, dossier):
+        columns = [column.name for column in dossier.answers["data-strategist"].columns]
+        return [Message(role="user", content=f"# Role: privacy-officer\n{columns}")]
+
+    async def trial(self, answer, dossier, sandbox):
+        return RoleVerdict(problem="too risky" if answer.risk > 5 else None)
+
+
+async def test_what_a_plugins_role_said_reaches_the_checks(stage, scripted, answers, dossier) -> None:
+    built_in = stage.context(scripted({})).roles
+    names = (*ROLES[:2], "privacy-officer", *ROLES[2:])
+    roles = {name: built_in.get(name, PrivacyOfficer()) for name in names}
+    model = scripted({**answers, "privacy-officer": [{"risk": 9}, {"risk": 2}]})
+    seen = []
+
+    def check(task, evidence):
+        seen.append(evidence.extra["privacy-officer"])
+        return [TaskProblem(check="privacy", message="still too risky")]
+
+    state = await stage.play(model, dossier, roles=roles, models=dict.fromkeys(names, model), judge=check)
+    assert state["tries"]["privacy-officer"] == 2
+    assert seen == [Comment(risk=2)]
+    assert state["problem"].check == "privacy"
 
 
 async def test_four_good_answers_make_a_task(accepted) -> None:
