@@ -14,6 +14,8 @@ MANY_FILES: Final = 40
 """A folder with at least so many files holds the rows' pictures."""
 MANY_WORDS: Final = 3.0
 """A text column with at least so many words per row is prose and no category."""
+MANY_LEVELS: Final = 40
+"""A column of strings with more different ones is no category."""
 PERIODS: Final[Mapping[str, float]] = MappingProxyType(
     {
         r"degree|°|bearing|azimuth|heading|angle": 360.0,
@@ -28,7 +30,7 @@ PERIODS: Final[Mapping[str, float]] = MappingProxyType(
 """What a column's line in the description says, to the period of its values."""
 _METRIC_WORDS: Final = (
     ("balanced_accuracy", r"balanced[ _-]accuracy|mean recall"),
-    ("rmsle", r"rmsle|root mean squared? log|squared logarithmic error"),
+    ("rmsle", r"rmsle|root mean squared? log|squared logarithmic error|error of log"),
     ("log_loss", r"log[ _-]?loss|logarithmic loss|cross[ -]entropy|negative log-likelihood"),
     ("average_precision", r"average[ _]precision|precision-recall"),
     ("roc_auc", r"roc|\bauc\b"),
@@ -56,6 +58,8 @@ class Facts:
     text_columns: tuple[str, ...] = ()
     picture_column: str = ""
     numeric_columns: tuple[str, ...] = ()
+    bare: bool = False
+    """Whether no column can be used as it stands, so that dates and codes have to be taken apart."""
     periods: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -92,6 +96,7 @@ def read_facts(description: str, look: str) -> Facts | None:
     shared = [one for one in columns if one["in_test"] and one["name"] != names[0]]
     prose = [one for one in shared if one["kind"] == "text" and one.get("words", 0) >= MANY_WORDS]
     numeric = [str(one["name"]) for one in shared if one["kind"] == "number"]
+    usable = [one for one in shared if one["kind"] == "number" or one in prose or one["unique"] <= MANY_LEVELS]
     return Facts(
         metric=metric or ("rmse" if regression else "accuracy"),
         id_column=names[0],
@@ -102,6 +107,7 @@ def read_facts(description: str, look: str) -> Facts | None:
         text_columns=tuple(str(one["name"]) for one in prose),
         picture_column=_picture_column(columns, names[0], next(_entries(look, "FILES"), {})),
         numeric_columns=tuple(numeric),
+        bare=not usable,
         periods=_periods(description, numeric),
     )
 

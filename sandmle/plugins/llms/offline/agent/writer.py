@@ -43,7 +43,9 @@ def modelling_cell(plan: Plan, rng: random.Random, stage: str) -> str:
     candidates = _candidates(plan, names, rng)
     needed = ["tables", "measure", "validate", "search"]
     if plan.search and not plan.simple:
-        needed += ["blending", "engineer"]
+        needed.append("blending")
+    if _opens_strings(plan):
+        needed.append("engineer")
     if {"words", "grams", "dense"} & set(names):
         needed.append("textual")
     if {"pixels", "shapes"} & set(names):
@@ -74,13 +76,15 @@ def _snippets(names: Iterable[str]) -> str:
     return "\n".join(_OWN_IMPORT.sub("", text) for text in texts)
 
 
+def _opens_strings(plan: Plan) -> bool:
+    return plan.facts.bare or (plan.search and not plan.simple)
+
+
 def _loading(plan: Plan) -> str:
     facts = plan.facts
     leave_out = [facts.id_column, facts.target, *facts.text_columns, facts.picture_column, *plan.leave_out]
     left_out = sorted(set(filter(None, leave_out)))
-    opening = (
-        f"train, test, periods = open_strings(train, test, {left_out!r})\n" if plan.search and not plan.simple else ""
-    )
+    opening = f"train, test, periods = open_strings(train, test, {left_out!r})\n" if _opens_strings(plan) else ""
     logs = "\ntarget = np.log1p(np.clip(target, 0, None))" if facts.metric == "rmsle" else ""
     return f"""
 train, test, sample = (pd.read_csv(f"data/{{name}}.csv") for name in ("train", "test", "sample_submission"))

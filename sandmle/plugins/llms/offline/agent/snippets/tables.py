@@ -29,7 +29,8 @@ def plain_features(
     blocks = [scaled.to_numpy(float)]
     if categories:
         blocks.append(pd.get_dummies(both[categories].astype(str)).to_numpy(float))
-    whole = np.hstack(blocks)
+    # A constant, should there be nothing else: models want at least one column.
+    whole = np.hstack(blocks) if numeric or categories else np.ones((len(both), 1))
     return whole[: len(train)], whole[len(train) :]
 
 
