@@ -39,5 +39,9 @@ class JupyterConfig(BaseModel):
     """The strongest isolation to try; what is reached is for the start-up probes to show."""
     allow_unsafe: bool = False
     """Go on when nothing stronger than resource limits holds on this machine (level L0)."""
+    spares: int = Field(default=1, ge=0, le=64)
+    """Processes that are kept ready to become kernels."""
+    preload: tuple[str, ...] = ("numpy", "pandas", "sklearn", "PIL")
+    """Modules a spare process imports while it waits; those not installed are left out."""
     start_timeout_s: float = Field(default=60.0, gt=0)
     """How long a kernel may take to start, seconds."""

@@ -1,6 +1,7 @@
 """Enclose the calling process for good: the steps of one session, in the order that works."""
 
 import os
+import signal
 from typing import Final
 
 from sandmle.core.contracts.sandbox import DATA_DIR
@@ -35,6 +36,8 @@ def seal(plan: Plan, room: Room) -> int:
     rlimits.apply(room.limits, slack_mb=_SLACK_MB[room.profile])
     already = 0 if plan.namespaces or plan.own_uid else rlimits.tasks_of_user(os.geteuid())
     _own_identity(plan, room.uid)
+    # A change of identity makes the kernel forget whose death this process shall follow.
+    libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
     rlimits.cap_processes(room.limits, already=already)
     libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
     if plan.kernel_rules:

@@ -28,6 +28,7 @@ class JupyterSandbox:
         self._plan: Plan | None = None
         self._verdicts: tuple[Verdict, ...] = ()
         self._kernels: set[Kernel] = set()
+        self._spares: list[Kernel] = []
         self._uids = itertools.count()
         # Starting is all work and no waiting: more at once than processors only makes each one late.
         self._starting = asyncio.Semaphore(len(os.sched_getaffinity(0)))
@@ -95,7 +96,8 @@ class JupyterSandbox:
     async def close(self) -> None:
         """End every kernel."""
         self._is_closed = True
-        await asyncio.gather(*(kernel.close() for kernel in self._kernels))
+        await asyncio.gather(*(kernel.close() for kernel in (*self._kernels, *self._spares)))
+        self._spares.clear()
 
     async def _probe(self, plan: Plan) -> tuple[Verdict, ...]:
         """Attack the machine from inside a kernel enclosed as `plan` says.
@@ -120,8 +122,10 @@ class JupyterSandbox:
                 raise SandboxError(f"the public directory {public_dir} is not there")
         order = Order(plan=plan, limits=limits, public_dir=public_dir, uid=session_uid(next(self._uids)))
         async with self._starting:
-            kernel = await Kernel.start(order, self._config.start_timeout_s)
+            kernel = self._take()
+            await kernel.start(order, self._config.start_timeout_s)
         self._kernels.add(kernel)
+        self._refill()
         try:
             if self._is_closed:
                 raise SandboxError("the jupyter sandbox was closed while a kernel started")
@@ -129,3 +133,16 @@ class JupyterSandbox:
         finally:
             self._kernels.discard(kernel)
             await asyncio.shield(kernel.close())
+
+    def _take(self) -> Kernel:
+        """A process to become a kernel, a spare one if there is any alive."""
+        while self._spares:
+            if (spare := self._spares.pop(0)).is_alive:
+                return spare
+            # What is left of it is closed with the sandbox.
+            self._kernels.add(spare)
+        return Kernel.spawn(self._config.preload)
+
+    def _refill(self) -> None:
+        while len(self._spares) < self._config.spares and not self._is_closed:
+            self._spares.append(Kernel.spawn(self._config.preload))

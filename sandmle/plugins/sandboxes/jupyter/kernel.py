@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -64,10 +65,15 @@ class Order:
 
 
 class Kernel:
-    """A running or ended kernel. Make it with `Kernel.start`; `close` it whatever happened."""
+    """A process to become a kernel, a running kernel or an ended one: `close` it whatever happened."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", life: int, report: int) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", control: socket.socket, life: int, report: int, log: int
+    ) -> None:
         self._process = process
+        self._control = control
+        self._log = log
+        self._has_order = False
         self._life = life
         self._report = report
         self._directories: list[int] = []
@@ -77,30 +83,63 @@ class Kernel:
         self._changing = asyncio.Lock()
 
     @classmethod
-    async def start(cls, order: Order, timeout_s: float) -> "Kernel":
-        """Start a kernel and connect to it.
+    def spawn(cls, preload: Sequence[str]) -> "Kernel":
+        """Start a process that imports what a kernel needs, then `preload`, until it gets its order.
+
+        Raises:
+            SandboxError: no process can be had.
+        """
+        log = os.memfd_create("jupyter", os.MFD_CLOEXEC)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        life_read, life_write = os.pipe()
+        report_read, report_write = os.pipe()
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-s", "-P", "-c", _BOOT, str(theirs.fileno()), str(life_read)],
+                env=_environment(),
+                cwd=Path(__file__).resolve().parents[4],
+                stdin=subprocess.DEVNULL,
+                stdout=report_write,
+                stderr=log,
+                pass_fds=(theirs.fileno(), life_read),
+                # Ctrl-C at the terminal is for the host, who then ends its kernels in order.
+                start_new_session=True,
+            )
+        except OSError as problem:
+            ours.close()
+            for fd in (log, life_write, report_read):
+                os.close(fd)
+            raise SandboxError(f"a Jupyter kernel did not start: {problem}") from problem
+        finally:
+            theirs.close()
+            os.close(life_read)
+            os.close(report_write)
+        ours.send(json.dumps(preload).encode())
+        return cls(process, ours, life_write, report_read, log)
+
+    async def start(self, order: Order, timeout_s: float) -> None:
+        """Have the process become a kernel, and connect to it. On failure it is closed.
 
         Raises:
             SandboxError: it did not come up; the message holds what it said.
         """
-        log = os.memfd_create("jupyter", os.MFD_CLOEXEC)
         try:
-            kernel, control = _spawn(log)
-            try:
-                with control:
-                    async with asyncio.timeout(timeout_s):
-                        await kernel._connect(order, control)
-            except BaseException as problem:
-                await asyncio.shield(kernel.close())
-                if isinstance(problem, TimeoutError):
-                    reason = f"it was not ready within {timeout_s:g} s; raise start_timeout_s or run fewer at once"
-                    raise SandboxError(f"a Jupyter kernel did not start: {reason}") from problem
-                if isinstance(problem, OSError | PeerError):
-                    raise SandboxError(f"a Jupyter kernel did not start: {problem} {_tail(log)}") from problem
-                raise
-        finally:
-            os.close(log)
-        return kernel
+            async with asyncio.timeout(timeout_s):
+                await self._connect(order)
+        except BaseException as problem:
+            said = _tail(self._log)
+            await asyncio.shield(self.close())
+            if isinstance(problem, TimeoutError):
+                reason = f"it was not ready within {timeout_s:g} s; raise start_timeout_s or run fewer at once"
+                raise SandboxError(f"a Jupyter kernel did not start: {reason}") from problem
+            if isinstance(problem, OSError | PeerError):
+                raise SandboxError(f"a Jupyter kernel did not start: {problem} {said}") from problem
+            raise
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process has not ended."""
+        return self._process.poll() is None
 
     @property
     def client(self) -> GuardedClient:
@@ -152,16 +191,18 @@ class Kernel:
             self._is_closed = True
             if self._client is not None:
                 self._client.stop_channels()
-            for fd in (self._life, *self._directories):
+            self._control.close()
+            for fd in (self._life, self._log, *self._directories):
                 os.close(fd)
             await self._end_guardian()
             os.close(self._report)
 
-    async def _connect(self, order: Order, control: socket.socket) -> None:
+    async def _connect(self, order: Order) -> None:
         key = secrets.token_hex(32)
-        control.send(order.encode(key))
-        await _readable(control.fileno())
-        message, self._directories, _, _ = socket.recv_fds(control, ORDER_BYTES, 2)
+        self._has_order = True
+        self._control.send(order.encode(key))
+        await _readable(self._control.fileno())
+        message, self._directories, _, _ = socket.recv_fds(self._control, ORDER_BYTES, 2)
         if message != READY or len(self._directories) != 2:
             raise PeerError(message.decode("utf-8", "replace"))
         # By descriptor, since the path exists in the kernel's own mount namespace only.
@@ -169,6 +210,11 @@ class Kernel:
 
     async def _end_guardian(self) -> None:
         """Wait for the guardian, who took the end of the pipe as the host's and cleans up."""
+        if not self._has_order:
+            # It is no guardian yet, so there is nothing to clean up.
+            self._process.kill()
+        if not self.is_alive:
+            return
         ended = os.pidfd_open(self._process.pid)
         try:
             async with asyncio.timeout(_END_TIMEOUT_S):
@@ -181,35 +227,6 @@ class Kernel:
             self._process.wait()
 
 
-def _spawn(log: int) -> tuple[Kernel, socket.socket]:
-    """Start the child; its standard error goes to `log` until it is a kernel."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    life_read, life_write = os.pipe()
-    report_read, report_write = os.pipe()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-s", "-P", "-c", _BOOT, str(theirs.fileno()), str(life_read)],
-            env=_environment(),
-            cwd=Path(__file__).resolve().parents[4],
-            stdin=subprocess.DEVNULL,
-            stdout=report_write,
-            stderr=log,
-            pass_fds=(theirs.fileno(), life_read),
-            # Ctrl-C at the terminal is for the host, who then ends its kernels in order.
-            start_new_session=True,
-        )
-    except OSError as problem:
-        ours.close()
-        os.close(life_write)
-        os.close(report_read)
-        raise SandboxError(f"a Jupyter kernel did not start: {problem}") from problem
-    finally:
-        theirs.close()
-        os.close(life_read)
-        os.close(report_write)
-    return Kernel(process, life_write, report_read), ours
-
-
 def _environment() -> dict[str, str]:
     """The whole environment of a kernel, one thread for every numerical library: nothing of the host's own."""
     threads = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "BLIS", "RAYON")
@@ -219,8 +236,6 @@ def _environment() -> dict[str, str]:
         "PYTHONUTF8": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
-        # Else the debugger's library writes a warning into every kernel.
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "LOKY_MAX_CPU_COUNT": "1",
         **{f"{name}_NUM_THREADS": "1" for name in threads},
     }
@@ -238,7 +253,9 @@ async def _readable(fd: int) -> None:
 
 def _describe(report: bytes) -> str:
     """A guardian's report in words; empty when the kernel ended because it was killed."""
-    code = int(report or b"0")
+    if not report:
+        return "its guardian process was killed"
+    code = int(report)
     known = {_KILLED: "", MEMORY_EXIT: "it used too much memory", DISK_EXIT: "it wrote too many files"}
     if code in known:
         return known[code]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[JupyterSandbox]:
     # The environment check can only fail if there is something to find.
     os.environ["SANDMLE_TEST_API_KEY"] = "sk-not-for-the-sandbox"
-    made = JupyterSandbox(JupyterConfig(strongest=IsolationLevel(request.param)))
+    made = JupyterSandbox(JupyterConfig(strongest=IsolationLevel(request.param), preload=()))
     try:
         await made.start()
         if made.level != request.param:

@@ -42,7 +42,7 @@ def forge(kind, content, parent={"msg_id": request["msg_id"]}, metadata={}):
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def sandbox() -> AsyncIterator[JupyterSandbox]:
-    made = JupyterSandbox(JupyterConfig())
+    made = JupyterSandbox(JupyterConfig(preload=()))
     try:
         await made.start()
         yield made
@@ -314,6 +314,52 @@ async def test_a_cancelled_cell_ends_its_session(sandbox):
         assert (await session.run("1", WAIT_S)).status is CellStatus.DIED
 
 
+async def test_a_spare_process_has_its_imports_done_and_a_dead_one_is_not_used():
+    others = children()
+    sandbox = JupyterSandbox(JupyterConfig(preload=("no_such_module", "colorsys")))
+    try:
+        await sandbox.start()
+        asked = "import sys; print('colorsys' in sys.modules, 'sandmle' in sys.modules)"
+        while "True" not in (said := await use_once(sandbox, asked)):
+            # The spare was asked for before it came to it.
+            await asyncio.sleep(1.0)
+        assert said == "True False\n"
+        for pid in children() - others:
+            os.kill(pid, signal.SIGKILL)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        await sandbox.check_health()
+    finally:
+        await sandbox.close()
+
+
+async def use_once(sandbox: JupyterSandbox, code: str) -> str:
+    async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+        return await ok(session, code)
+
+
+def children() -> set[int]:
+    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return {int(word) for word in text.split()}
+
+
+async def test_a_killed_guardian_takes_its_kernel_along():
+    sandbox = JupyterSandbox(JupyterConfig(spares=0))
+    try:
+        await sandbox.start()
+        others = children()
+        async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+            await ok(session, "open('kept', 'w').write('x')\nNone")
+            running = asyncio.create_task(session.run("import time; time.sleep(60)", WAIT_S))
+            await asyncio.sleep(0.2)
+            (guardian,) = children() - others
+            os.kill(guardian, signal.SIGKILL)
+            assert (await running).status is CellStatus.DIED
+            assert (await session.fetch("kept", 10)).files == {"kept": b"x"}
+        await sandbox.check_health()
+    finally:
+        await sandbox.close()
+
+
 async def test_a_public_directory_that_is_not_there_is_named(sandbox, tmp_path):
     with pytest.raises(SandboxError, match="nowhere"):
         async with sandbox.session(public_dir=tmp_path / "nowhere", limits=LIMITS):
@@ -321,13 +367,9 @@ async def test_a_public_directory_that_is_not_there_is_named(sandbox, tmp_path):
 
 
 async def test_many_sessions_leave_no_descriptor_open(sandbox):
-    async def use_one() -> None:
-        async with sandbox.session(public_dir=None, limits=LIMITS) as session:
-            await ok(session, "1")
-
-    await use_one()
+    await use_once(sandbox, "1")
     before = len(os.listdir("/proc/self/fd"))
-    await asyncio.gather(*(use_one() for _ in range(3)))
+    await asyncio.gather(*(use_once(sandbox, "1") for _ in range(3)))
     assert len(os.listdir("/proc/self/fd")) == before
 
 
