@@ -10,7 +10,7 @@ from typing import Final
 
 from sandmle.core.contracts.sandbox import Sandbox, SandboxSession
 from sandmle.core.engine.answers import AnswerKey, parse_answers
-from sandmle.core.engine.csv_table import MAX_BYTES, InvalidSubmission
+from sandmle.core.engine.csv_table import InvalidSubmission
 from sandmle.core.engine.submissions import parse_submission
 from sandmle.core.errors import TaskError
 from sandmle.core.types.metrics import METRICS
@@ -28,6 +28,8 @@ RESERVED: Final = ("oracle", "sample-submission", "constant")
 MAX_SOLUTIONS: Final = 60
 MAX_FAULTS: Final = 8
 """Enough to learn from; a population whose every member hangs must not hold the synthesis for an hour."""
+MAX_SUBMISSION_BYTES: Final = 8 * 2**20
+"""Far above 7,000 rows of 50 class probabilities; the whole population travels to the grader at once."""
 _COMPLAINT_CHARACTERS: Final = 1500
 
 
@@ -153,7 +155,7 @@ async def _submission(result: CellResult, session: SandboxSession, work: _Work) 
         await work.sandbox.check_health()
     if result.status is not CellStatus.OK:
         raise FaultError(describe_failure(result, work.timeout_s))
-    fetched = await session.fetch("submission.csv", MAX_BYTES)
+    fetched = await session.fetch("submission.csv", MAX_SUBMISSION_BYTES)
     if isinstance(fetched, FetchRefusal):
         raise FaultError(f"submission.csv was refused: {fetched.reason}")
     return next(iter(fetched.files.values()))
