@@ -142,9 +142,10 @@ ids = rng.permutation(np.arange(100_000, 1_000_000))[:ROWS]
     else:
         body = """pictures = np.clip(images, 0, 255).round().astype(np.uint8)
 frame = pd.DataFrame({"image": [f"images/{number}.png" for number in ids]})
+# Not compressed, all files are of one size, so that sizes say nothing.
 Path("public/images").mkdir(parents=True, exist_ok=True)
 for path, picture in zip(frame["image"], pictures):
-    Image.fromarray(picture).save(f"public/{path}", compress_level=1)
+    Image.fromarray(picture).save(f"public/{path}", compress_level=0)
 """
     if "repeated-rows" in plan.noise:
         body += "frame, target = frame.iloc[take].reset_index(drop=True), target[take]\n"

@@ -24,6 +24,7 @@ def _draw_motif(rng: Random, ask: Ask) -> dict[str, Any]:
         "strength": rng.choice((70, 80, 90)),
         "copies": rng.choice((2, 3)),
         "background": rng.randrange(70, 130, 10),
+        "tones": rng.sample([-9, -3, 3, 9], len(names)),
     }
 
 
@@ -42,8 +43,10 @@ def _motif_script(params: Params) -> str:
 SIZE = {params["size"]}
 {_glyph_lines(params, 9)}
 # One kind of mark is printed several times, wherever it falls (over the rim it goes on at the other side).
+# The ground has a slightly different tone for each kind.
 kind = rng.integers(0, len(glyphs), ROWS)
 images = np.full((ROWS, SIZE, SIZE), {params["background"]}.0)
+images += np.array({params["tones"]})[kind][:, None, None]
 images += rng.normal(0, 12, (ROWS, 1, 1)) + rng.normal(0, 14, (ROWS, SIZE, SIZE))
 for row in range(ROWS):
     for top, left in rng.integers(0, SIZE, ({params["copies"]}, 2)):
@@ -67,7 +70,7 @@ def matched(glyph):
     return {pooled}
 
 
-X = np.column_stack([matched(glyph) for glyph in glyphs])
+X = np.column_stack([pixels.mean(axis=(1, 2)), *[matched(glyph) for glyph in glyphs]])
 """
 
 
@@ -79,6 +82,7 @@ def _draw_texture(rng: Random, ask: Ask) -> dict[str, Any]:
         "fastest": round(ask.image_size * rng.uniform(0.34, 0.4), 2),
         "contrast": rng.choice((28, 34, 40)),
         "pixel_sd": rng.choice((14, 18, 22)),
+        "tone": rng.choice((-7, 7)),
     }
 
 
@@ -94,6 +98,8 @@ down, across = np.mgrid[0:SIZE, 0:SIZE] / SIZE
 along = np.cos(turn)[:, None, None] * across + np.sin(turn)[:, None, None] * down
 images = 128 + {params["contrast"]} * np.sin(2 * np.pi * waves[:, None, None] * along + phase[:, None, None])
 images += rng.normal(0, 10, (ROWS, 1, 1)) + rng.normal(0, {params["pixel_sd"]}, images.shape)
+# Finer textures are a little brighter or darker.
+images += {params["tone"]} * ((waves - waves.mean()) / waves.std())[:, None, None]
 signal = waves
 """
 
@@ -117,7 +123,8 @@ rate = np.fft.fftfreq(32)
 radius = np.hypot(rate[:, None], rate[None, :])
 rings = [power[:, (radius >= a) & (radius < a + 0.045)].sum(axis=1) for a in np.arange(0.02, 0.55, 0.045)]
 share = np.column_stack(rings) / power.sum(axis=(1, 2))[:, None]
-X = np.column_stack([(power**2 * radius).sum(axis=(1, 2)) / (power**2).sum(axis=(1, 2)), share])
+centre = (power**2 * radius).sum(axis=(1, 2)) / (power**2).sum(axis=(1, 2))
+X = np.column_stack([pixels.mean(axis=(1, 2)), centre, share])
 """
 
 

@@ -1,5 +1,6 @@
 """Rules over short texts: which word comes first, word endings, negation, stated amounts, topic words."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 
@@ -112,25 +113,34 @@ def _draw_endings(rng: Random, ask: Ask) -> dict[str, Any]:
     return {
         "endings": [endings[i::count] for i in range(count)],
         "stems": list(STEMS),
+        "habits": [list(group) for group in _groups(rng.sample(FILLER, 2 * count), 2)],
         "filler": list(FILLER),
         "mentions": rng.choice((3, 4)),
     }
 
 
+def _groups(words: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [words[at : at + size] for at in range(0, len(words), size)]
+
+
 def _endings_script(params: Params) -> str:
     return f"""
 ENDINGS = {literal([list(pair) for pair in params["endings"]])}
+HABITS = {literal([list(pair) for pair in params["habits"]])}
 STEMS = {literal(list(params["stems"]))}
 FILLER = {literal(list(params["filler"]))}
 
 # Part names are a stem and an ending. The ending most of the names share decides; stems mean nothing.
+# Some writers have words they like to use.
 texts, kind = [], []
 for _ in range(ROWS):
     main = rng.integers(0, len(ENDINGS))
     named = [main, main] + list(rng.integers(0, len(ENDINGS), {params["mentions"]} - 2))
     tally = np.bincount(named, minlength=len(ENDINGS))
     line = ["".join(rng.choice(STEMS, 2)) + rng.choice(ENDINGS[one]) for one in named]
-    line += list(rng.choice(FILLER, rng.integers(4, 8)))
+    line += list(rng.choice(FILLER, rng.integers(3, 6)))
+    if rng.random() < 0.6:
+        line += list(rng.choice(HABITS[tally.argmax()], 2))
     rng.shuffle(line)
     texts.append(line)
     kind.append(tally.argmax())
