@@ -102,6 +102,8 @@ class KernelStream(OutStream):
                 except BlockingIOError:
                     # Someone else, who opened the pipe by way of /proc, was faster.
                     continue
+                if not data:
+                    return
                 if piece := decoder.decode(data):
                     self.write(piece)
 
