@@ -65,8 +65,9 @@ def _weak_cell(conversation: Conversation, rng: random.Random, stage: str) -> st
 def _modelling(conversation: Conversation, strength: Strength, rng: random.Random, stage: str, tries: int) -> str:
     look = conversation.last("look")
     facts = read_facts(conversation.task, look.response if look else "")
-    if facts is None:
-        # The look failed: all that is left is what a beginner would do, with care.
+    cuts = sum("token limit" in turn.response for turn in conversation.turns)
+    if facts is None or cuts > 1:
+        # The look failed or there is no room: all that is left is what a beginner would do, with care.
         prediction = METRICS[find_metric(conversation.task) or "accuracy"].prediction
         care = Care(missing=True, names=True, negative=False)
         return quick_cell(prediction is Prediction.VALUE, prediction is Prediction.PROBABILITY, care, rng, stage)
@@ -74,7 +75,7 @@ def _modelling(conversation: Conversation, strength: Strength, rng: random.Rando
     plan = Plan(
         facts=facts,
         search=strength is Strength.STRONG,
-        simple=tries > (1 if blamed else 0),
+        simple=cuts > 0 or tries > (1 if blamed else 0),
         leave_out=tuple(dict.fromkeys(blamed)),
     )
     return modelling_cell(plan, rng, stage)

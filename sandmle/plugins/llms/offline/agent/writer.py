@@ -1,8 +1,8 @@
 """Writes the agent's cells: snippets it needs, and a main part that says what this task is. Pure."""
 
+import ast
 import random
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -15,7 +15,8 @@ from sandmle.plugins.llms.offline.agent.models import (
 )
 
 SNIPPETS = "sandmle.plugins.llms.offline.agent.snippets"
-_OWN_IMPORT = re.compile(r"^from sandmle\.[^\n]*\n", re.MULTILINE)
+SNIPPET_NAMES = ("look", "tables", "engineer", "textual", "pictures", "measure", "validate", "search", "blending")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,33 +34,22 @@ class Plan:
 
 def look_cell() -> str:
     """The first look at the files."""
-    return f"# stage: look\n{_snippets(['look'])}\nlook()"
+    return _with_snippets("# stage: look", "look()")
 
 
 def modelling_cell(plan: Plan, rng: random.Random, stage: str) -> str:
     """The cell that loads, featurizes, cross-validates, fits and writes the submission."""
     views = _views(plan)
-    names = [name for name, _ in views]
-    candidates = _candidates(plan, names, rng)
-    needed = ["tables", "measure", "validate", "search"]
-    if plan.search and not plan.simple:
-        needed.append("blending")
-    if _opens_strings(plan):
-        needed.append("engineer")
-    if {"words", "grams", "dense"} & set(names):
-        needed.append("textual")
-    if {"pixels", "shapes"} & set(names):
-        needed.append("pictures")
-    parts = [
-        f"# stage: {stage}",
-        _snippets(needed),
-        "\n".join(imports_for([expression for _, expression, _ in candidates])),
+    candidates = _candidates(plan, [name for name, _ in views], rng)
+    main = [
+        'import warnings\nwarnings.filterwarnings("ignore")',
+        *imports_for([expression for _, expression, _ in candidates]),
         _loading(plan),
         *(code for _, code in views),
         _fitting(plan, candidates, rng),
         _writing(plan),
     ]
-    return "\n".join(parts)
+    return _with_snippets(f"# stage: {stage}", "\n".join(main))
 
 
 def fallback_cell(stage: str) -> str:
@@ -71,9 +61,64 @@ def fallback_cell(stage: str) -> str:
     )
 
 
-def _snippets(names: Iterable[str]) -> str:
-    texts = [files(SNIPPETS).joinpath(f"{name}.py").read_text("utf-8") for name in names]
-    return "\n".join(_OWN_IMPORT.sub("", text) for text in texts)
+def _with_snippets(head: str, main: str) -> str:
+    """`main` below those statements of the snippets that it needs, directly or through others."""
+    statements = [statement for name in SNIPPET_NAMES for statement in _statements(name)]
+    wanted, wanted_names = dict.fromkeys(range(len(statements)), False), set(_WORD.findall(main))
+    growing = True
+    while growing:
+        growing = False
+        for at, (names, source) in enumerate(statements):
+            if not wanted[at] and names & wanted_names:
+                wanted[at] = growing = True
+                wanted_names.update(_WORD.findall(source))
+    chosen = dict.fromkeys(source for at, (_, source) in enumerate(statements) if wanted[at])
+    return "\n".join([head, *chosen, main])
+
+
+def _statements(name: str) -> list[tuple[set[str], str]]:
+    """The top-level statements of a snippet: the names each defines, and its source."""
+    found = []
+    for statement in ast.parse(files(SNIPPETS).joinpath(f"{name}.py").read_text("utf-8")).body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            # Snippets import one another only to be modules of their own; in a cell they stand side by side.
+            if not (isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("sandmle")):
+                found.append(({one.asname or one.name for one in statement.names}, ast.unparse(statement)))
+        elif isinstance(statement, ast.FunctionDef):
+            found.append(({statement.name}, _bare(statement)))
+        elif isinstance(statement, ast.Assign):
+            names = {target.id for target in statement.targets if isinstance(target, ast.Name)}
+            found.append((names, ast.unparse(statement)))
+    return found
+
+
+def _bare(function: ast.FunctionDef) -> str:
+    """A function as source without annotations and docstring, which would only make the conversation longer."""
+    bare = ast.FunctionDef(
+        name=function.name,
+        args=ast.arguments(
+            posonlyargs=[],
+            args=[ast.arg(arg=one.arg) for one in function.args.args],
+            kwonlyargs=[],
+            kw_defaults=[],
+            defaults=[],
+        ),
+        body=[_unannotated(one) for one in function.body if not _is_docstring(one)],
+        decorator_list=[],
+        returns=None,
+        lineno=0,
+    )
+    return ast.unparse(bare)
+
+
+def _unannotated(statement: ast.stmt) -> ast.stmt:
+    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        return ast.Assign(targets=[statement.target], value=statement.value, lineno=0)
+    return statement
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def _opens_strings(plan: Plan) -> bool:

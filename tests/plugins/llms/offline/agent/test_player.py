@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sandmle.core.engine.settings import RunSettings
 from sandmle.core.types.message import Message
 from sandmle.core.types.trajectory import ActionKind
 from sandmle.plugins.llms.offline.agent.player import MAX_TRIES, Strength, play
@@ -92,6 +93,21 @@ def test_a_traceback_makes_it_write_something_simpler(strength):
     first, second = (going_on(task("mae"), strength, saw(), *failures) for failures in ((), (failed,)))
     assert len(action(second).code) < len(action(first).code)
     assert "ValueError: bad shape" in second
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+@pytest.mark.parametrize("metric", ["rmse", "qwk", "log_loss"])
+@pytest.mark.parametrize("column", [{"words": 12.0}, {"example": "p1.png"}, {}])
+def test_a_reply_fits_the_default_token_limit(strength, metric, column):
+    kind = {"name": "payload", "kind": "text" if column else "number", "unique": 99, "in_test": True, **column}
+    seen = saw().replace("FILES {}", 'FILES {"images": 500}') + "\nCOLUMN " + json.dumps(kind)
+    assert len(going_on(task(metric), strength, seen)) < 4 * RunSettings().max_tokens
+
+
+def test_a_reply_that_was_cut_is_written_shorter():
+    cut = "Nothing was done: the reply was cut by the token limit in the middle of its code; nothing was run."
+    lengths = [len(going_on(task("rmse"), Strength.STRONG, saw(), *[cut] * count)) for count in range(3)]
+    assert lengths[0] > lengths[1] > lengths[2]
 
 
 def test_a_missing_column_is_left_out():

@@ -1,12 +1,9 @@
 """Tables: reading them, telling columns apart, plain features, and writing the submission."""
 
-import warnings
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-warnings.filterwarnings("ignore")
 Array = npt.NDArray[np.float64]
 
 
