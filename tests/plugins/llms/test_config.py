@@ -22,5 +22,5 @@ def test_an_unknown_key_is_answered_with_the_nearest(registry):
         registry.validate(Kind.LLM, "litellm", {"num_retry": 1})
 
 
-def test_both_providers_are_registered(registry):
-    assert registry.names(Kind.LLM) == ["litellm", "offline"]
+def test_the_providers_are_registered(registry):
+    assert {"litellm", "offline"} <= set(registry.names(Kind.LLM))
