@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sandmle.core.hooks.hookspecs import hookimpl
 from sandmle.core.hooks.registry import NoConfig, Spec
 from sandmle.plugins.llms.config import LitellmConfig
+from sandmle.plugins.llms.local.config import LocalConfig
 
 if TYPE_CHECKING:
     from sandmle.core.contracts.llm import LlmProvider
@@ -23,9 +24,15 @@ def _make_offline(config: NoConfig) -> "LlmProvider":
     return OfflineProvider(LitellmConfig(num_retries=0))
 
 
+def _make_local(config: LocalConfig) -> "LlmProvider":
+    from sandmle.plugins.llms.local.model import LocalProvider
+
+    return LocalProvider(config)
+
+
 @hookimpl
 def sandmle_register_llm_providers() -> "Sequence[Spec[LlmProvider]]":
-    """Offer litellm for any `provider/model` string, and the embedded `offline/...` models."""
+    """Offer litellm for any `provider/model` string, the embedded `offline/...` models, and local checkpoints."""
     return [
         Spec(
             name="litellm",
@@ -37,5 +44,12 @@ def sandmle_register_llm_providers() -> "Sequence[Spec[LlmProvider]]":
             name="offline",
             summary="embedded players: offline/roles, offline/agent, offline/agent-weak, offline/agent-strong",
             make=_make_offline,
+        ),
+        Spec(
+            name="local",
+            summary="a transformers checkpoint in this process, token-exact: local/PATH",
+            make=_make_local,
+            config=LocalConfig,
+            extra="train",
         ),
     ]

@@ -1,0 +1,1 @@
+"""`local/PATH`: a transformers checkpoint in this process, token-exact and trainable."""

@@ -1,0 +1,138 @@
+"""Checkpoint directories: made from scratch, opened with suspicion, written whole or not at all.
+
+What is written is what transformers and peft write: `config.json`, `model.safetensors`, `tokenizer.json`,
+and `adapter/` where there is a LoRA adapter; beside them `chat_format.json`.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from sandmle.core.contracts.policy import PolicyShape
+from sandmle.core.errors import ConfigError, ProviderError, StoreError, boundary
+from sandmle.plugins.llms.local.codec import FORMAT_FILE, ChatFormat, Codec, read_codec
+from sandmle.plugins.llms.local.tokenizer import SPECIAL_TOKENS
+
+ADAPTER: Final = "adapter"
+CONFIG: Final = "config.json"
+WEIGHTS: Final = "model.safetensors"
+POINTERS: Final = ("best", "last")
+"""What a trainer's output directory offers, the first that is there."""
+
+
+def create_module(tokenizer: Tokenizer, shape: PolicyShape, rng_seed: int) -> Any:
+    """A Qwen3-style decoder with random weights that depend on `rng_seed` alone."""
+    config = Qwen3Config(
+        vocab_size=tokenizer.get_vocab_size(with_added_tokens=True),
+        hidden_size=shape.hidden,
+        intermediate_size=shape.feed_forward,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.hidden // shape.heads,
+        max_position_embeddings=shape.context_tokens,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.token_to_id(SPECIAL_TOKENS[0]),
+        eos_token_id=tokenizer.token_to_id(ChatFormat().end),
+        bos_token_id=None,
+        use_cache=True,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(rng_seed)
+        return Qwen3ForCausalLM(config).eval()
+
+
+def resolve(path: Path) -> Path:
+    """The checkpoint that `path` means: itself, or the best or last one of a trainer's output directory."""
+    if (path / CONFIG).is_file():
+        return path
+    return next((path / name for name in POINTERS if (path / name / CONFIG).is_file()), path)
+
+
+def load(path: Path, device: str) -> tuple[Any, Codec]:
+    """Open a checkpoint directory: the module, in evaluation mode, and its codec.
+
+    Raises:
+        ConfigError: it is none, is cut off, or its parts do not fit together; the message says which.
+    """
+    path = resolve(path)
+    if not (path / CONFIG).is_file():
+        raise ConfigError(f"{path} is no checkpoint: it has no {CONFIG}; make one with `sandmle train sft`")
+    codec = read_codec(path)
+    transformers_logging.disable_progress_bar()
+    try:
+        with boundary(ProviderError, f"the checkpoint {path} cannot be read (cut off, or of another origin)"):
+            module, report = AutoModelForCausalLM.from_pretrained(
+                path, local_files_only=True, output_loading_info=True, dtype="auto", attn_implementation="sdpa"
+            )
+            module.to(device)
+    except ProviderError as problem:
+        raise ConfigError(str(problem)) from problem
+    _refuse_gaps(path, report)
+    rows = module.get_input_embeddings().weight.shape[0]
+    if codec.size > rows:
+        raise ConfigError(f"{path}: the tokenizer has {codec.size} tokens, the weights only {rows}; they do not match")
+    if (path / ADAPTER).is_dir():
+        module = _with_adapter(module, path / ADAPTER)
+    return module.eval(), codec
+
+
+def read_format(path: Path) -> ChatFormat:
+    """The chat format of a checkpoint that `load` has opened."""
+    return ChatFormat.model_validate_json((resolve(path) / FORMAT_FILE).read_text("utf-8"))
+
+
+def save(module: Any, codec: Codec, chat_format: ChatFormat, path: Path) -> None:
+    """Write the files of a checkpoint into `path`, made if it is not there.
+
+    Raises:
+        StoreError: they could not be written.
+    """
+    with boundary(StoreError, f"cannot write the checkpoint {path}"):
+        path.mkdir(parents=True, exist_ok=True)
+        transformers_logging.disable_progress_bar()
+        if hasattr(module, "peft_config"):
+            module.save_pretrained(path / ADAPTER, save_embedding_layers=False)
+            # With the adapter injected, the base model's own save would write the adapter's names.
+            module.get_base_model().config.save_pretrained(path)
+            save_file(_base_weights(module), path / WEIGHTS, metadata={"format": "pt"})
+        else:
+            module.save_pretrained(path)
+        PreTrainedTokenizerFast(
+            tokenizer_object=codec.tokenizer, pad_token=SPECIAL_TOKENS[0], eos_token=chat_format.end
+        ).save_pretrained(path)
+        (path / FORMAT_FILE).write_text(chat_format.model_dump_json(indent=1), "utf-8")
+
+
+def _refuse_gaps(path: Path, report: dict[str, Any]) -> None:
+    for what in ("missing_keys", "mismatched_keys", "unexpected_keys"):
+        if report.get(what):
+            names = sorted(map(str, report[what]))
+            raise ConfigError(f"the checkpoint {path} does not fit its own config.json: {what}: {', '.join(names[:3])}")
+
+
+def _with_adapter(module: Any, path: Path) -> Any:
+    # peft takes seconds to import, and most policies have no adapter.
+    from sandmle.plugins.llms.local.adapter import open_adapter  # noqa: PLC0415
+
+    try:
+        with boundary(ProviderError, f"the adapter {path} cannot be read or does not fit the weights"):
+            return open_adapter(module, path)
+    except ProviderError as problem:
+        raise ConfigError(str(problem)) from problem
+
+
+def _base_weights(module: Any) -> dict[str, torch.Tensor]:
+    """The frozen weights under the names they have without an adapter, a shared one once."""
+    found: dict[str, torch.Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in module.get_base_model().state_dict().items():
+        if ".lora_" not in name and tensor.data_ptr() not in seen:
+            seen.add(tensor.data_ptr())
+            found[name.replace(".base_layer", "")] = tensor.contiguous()
+    return found
