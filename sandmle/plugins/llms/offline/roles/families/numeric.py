@@ -56,9 +56,12 @@ def _ring_features(params: Params, level: Level) -> str:
 def _draw_steps(rng: Random, ask: Ask) -> dict[str, Any]:
     params = draw_table(rng, ask, 3)
     cuts = [round(rng.uniform(-0.3, 0.3), 2) for _ in range(3)]
-    # Neighbouring cells differ in sign and the cells in size, so that no single threshold tells much.
-    sign = rng.choice((-1, 1))
-    sizes = [round(sign * (-1) ** (i.bit_count()) * rng.uniform(0.5, 1.5), 2) for i in range(8)]
+    # Each side of a threshold has a level of its own, and two pairs of sides disagree with one another.
+    first, second, third = weights(rng, 3)
+    sizes = []
+    for number in range(8):
+        a, b, c = (number >> at & 1 for at in range(3))
+        sizes.append(round(0.5 * (first * a + second * b + third * c) + 1.1 * (a ^ b) + 0.6 * (b ^ c), 2))
     return params | {"cuts": cuts, "cells": sizes}
 
 
@@ -173,14 +176,16 @@ def _draw_sparse(rng: Random, ask: Ask) -> dict[str, Any]:
 
 
 def _sparse_script(params: Params) -> str:
-    terms = zip(params["weights"], params["main"], strict=True)
-    rule = "main = (\n" + "".join(f"    {signed(weight)} * centred({name!r})\n" for weight, name in terms) + ")"
-    return table_script(params, rule, "Six of many readings act, each in proportion; the others do not matter.")
+    readings = [f"np.abs(centred({name!r}))" for name in params["main"][:2]]
+    readings += [f"0.5 * centred({name!r})" for name in params["main"][2:]]
+    terms = zip(params["weights"], readings, strict=True)
+    rule = "main = (\n" + "".join(f"    {signed(weight)} * {reading}\n" for weight, reading in terms) + ")"
+    return table_script(params, rule, "Six of many readings act, two of them by their distance from the middle.")
 
 
 def _sparse_features(params: Params, level: Level) -> str:
-    kept = params["main"] if level == "full" else params["main"][:2]
-    return stacked(params, [f"u({name!r})" for name in kept])
+    bent = [f"np.abs(u({name!r}))" for name in params["main"][: 2 if level == "full" else 1]]
+    return stacked(params, [*bent, *[f"u({name!r})" for name in params["main"][2:]]])
 
 
 _LINEAR = {"full": ("linear", "boosting"), "partial": ("linear", "forest")}
@@ -237,10 +242,10 @@ NUMERIC: Final = (
         tools=_LINEAR,
     ),
     Family(
-        name="sparse-linear",
+        name="few-readings",
         modality="tabular",
         task_types=BOTH,
-        sentence="Six of many readings act in proportion and the others not at all.",
+        sentence="Six of many readings act, two by their distance from the middle of their range; the others do not.",
         draw=_draw_sparse,
         script=_sparse_script,
         features=_sparse_features,
