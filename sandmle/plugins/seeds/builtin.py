@@ -8,6 +8,7 @@ from sandmle.core.errors import PluginError
 from sandmle.core.types.synthesis import Seed
 from sandmle.core.types.task import Modality, TaskType
 from sandmle.plugins.seeds import measure
+from sandmle.plugins.seeds.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,7 @@ class View:
     task_type: TaskType
     metric: str
     source: str
-    load: Callable[[measure.Shelf], tuple[Any, Any]]
+    load: Callable[[Shelf], tuple[Any, Any]]
     """From the shelf of loaded data to features (or texts, or images) and targets."""
 
 
@@ -202,11 +203,11 @@ class BuiltinSeeds:
         Raises:
             PluginError: a library no longer carries the data.
         """
-        shelf = measure.Shelf()
+        shelf = Shelf()
         return [_measured(view, shelf) for view in self._views]
 
 
-def _measured(view: View, shelf: measure.Shelf) -> Seed:
+def _measured(view: View, shelf: Shelf) -> Seed:
     try:
         data, target = view.load(shelf)
     except (ImportError, OSError, KeyError, IndexError) as problem:
