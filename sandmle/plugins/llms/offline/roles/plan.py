@@ -101,8 +101,14 @@ def read_plan(question: Question) -> Plan:
             private=strategy["private_board_rows"],
             columns=tuple(strategy["columns"]),
             family=strategy["rule_family"],
-            rule={"params": rule["params"], "target": rule["target"], **rule},
+            rule=_complete(rule),
             noise=read_tail(strategy["noise"], "noise"),
         )
     except (KeyError, TypeError, AttributeError) as problem:
         raise Unanswerable(f"The strategy lacks what the {question.role} needs: {problem!r}.") from problem
+
+
+def _complete(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(rule["params"], dict) or not isinstance(rule["target"], dict):
+        raise TypeError("'params' and 'target' must be objects")
+    return rule

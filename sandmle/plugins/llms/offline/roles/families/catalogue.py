@@ -6,9 +6,10 @@ from sandmle.plugins.llms.offline.roles.families.family import Family
 from sandmle.plugins.llms.offline.roles.families.image import IMAGE
 from sandmle.plugins.llms.offline.roles.families.mixed import MIXED
 from sandmle.plugins.llms.offline.roles.families.numeric import NUMERIC
+from sandmle.plugins.llms.offline.roles.families.remarks import REMARKS
 from sandmle.plugins.llms.offline.roles.families.text import TEXT
 
-FAMILIES: Final[tuple[Family, ...]] = (*NUMERIC, *MIXED, *TEXT, *IMAGE)
+FAMILIES: Final[tuple[Family, ...]] = (*NUMERIC, *MIXED, *TEXT, *REMARKS, *IMAGE)
 """Every rule family."""
 
 

@@ -1,7 +1,7 @@
 """What a rule family is, and what every family draws from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
 
@@ -41,8 +41,6 @@ class Family:
     """Lines of the generator: from `rng` and `ROWS` to the data and `signal` (or `kind`, a class index)."""
     features: Callable[[Params, Level], str]
     """Lines of a solution: from `both` to the matrix `X`."""
-    tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Level to names of the models that suit it, best first."""
     ordered: bool = True
     """Whether the rule gives a signal to be cut into classes; otherwise it gives the class itself."""
     unusable_noise: tuple[str, ...] = ()

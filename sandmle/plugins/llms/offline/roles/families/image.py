@@ -179,7 +179,6 @@ IMAGE: Final = (
         draw=_draw_motif,
         script=_motif_script,
         features=_motif_features,
-        tools={"full": ("linear", "forest"), "partial": ("linear", "forest")},
         ordered=False,
     ),
     Family(
@@ -190,7 +189,6 @@ IMAGE: Final = (
         draw=_draw_texture,
         script=_texture_script,
         features=_texture_features,
-        tools={"full": ("boosting", "forest"), "partial": ("forest", "linear")},
     ),
     Family(
         name="corner-contrast",
@@ -200,7 +198,6 @@ IMAGE: Final = (
         draw=_draw_contrast,
         script=_contrast_script,
         features=_contrast_features,
-        tools={"full": ("linear", "boosting"), "partial": ("linear", "forest")},
     ),
 )
 """Families over images: `images` is rows by SIZE by SIZE, 0 to 255 before clipping."""

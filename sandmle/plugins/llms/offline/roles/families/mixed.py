@@ -108,8 +108,6 @@ def _calendar_features(params: Params, level: Level) -> str:
     return stacked(params, entries)
 
 
-_LINEAR = {"full": ("linear", "boosting"), "partial": ("linear", "forest")}
-
 MIXED: Final = (
     Family(
         name="code-parts",
@@ -119,7 +117,6 @@ MIXED: Final = (
         draw=_draw_code,
         script=_code_script,
         features=_code_features,
-        tools=_LINEAR,
     ),
     Family(
         name="telling-gaps",
@@ -129,7 +126,6 @@ MIXED: Final = (
         draw=_draw_gaps,
         script=_gaps_script,
         features=_gaps_features,
-        tools=_LINEAR,
         unusable_noise=("missing-values",),
     ),
     Family(
@@ -140,7 +136,6 @@ MIXED: Final = (
         draw=_draw_calendar,
         script=_calendar_script,
         features=_calendar_features,
-        tools=_LINEAR,
     ),
 )
 """Families over codes, gaps and dates."""

@@ -188,8 +188,6 @@ def _sparse_features(params: Params, level: Level) -> str:
     return stacked(params, [*bent, *[f"u({name!r})" for name in params["main"][2:]]])
 
 
-_LINEAR = {"full": ("linear", "boosting"), "partial": ("linear", "forest")}
-
 NUMERIC: Final = (
     Family(
         name="pairwise-interaction",
@@ -199,7 +197,6 @@ NUMERIC: Final = (
         draw=_draw_products,
         script=_product_script,
         features=_product_features,
-        tools=_LINEAR,
     ),
     Family(
         name="ring-distance",
@@ -209,7 +206,6 @@ NUMERIC: Final = (
         draw=_draw_ring,
         script=_ring_script,
         features=_ring_features,
-        tools=_LINEAR,
     ),
     Family(
         name="threshold-cells",
@@ -219,7 +215,6 @@ NUMERIC: Final = (
         draw=_draw_steps,
         script=_steps_script,
         features=_steps_features,
-        tools=_LINEAR,
     ),
     Family(
         name="angle-cosine",
@@ -229,7 +224,6 @@ NUMERIC: Final = (
         draw=_draw_angle,
         script=_angle_script,
         features=_angle_features,
-        tools=_LINEAR,
     ),
     Family(
         name="paired-quotient",
@@ -239,7 +233,6 @@ NUMERIC: Final = (
         draw=_draw_ratio,
         script=_ratio_script,
         features=_ratio_features,
-        tools=_LINEAR,
     ),
     Family(
         name="few-readings",
@@ -249,7 +242,6 @@ NUMERIC: Final = (
         draw=_draw_sparse,
         script=_sparse_script,
         features=_sparse_features,
-        tools=_LINEAR,
     ),
 )
 """Families over numeric columns."""
