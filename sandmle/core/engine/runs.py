@@ -3,38 +3,26 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from sandmle.core.contracts.benchmark import Benchmark
-from sandmle.core.contracts.llm import ChatModel
-from sandmle.core.contracts.sandbox import Sandbox
-from sandmle.core.contracts.scaffold import EpisodeLimits
 from sandmle.core.contracts.tracker import Tracker
-from sandmle.core.engine.attempt import Crew
-from sandmle.core.engine.deadlines import deadline, see_through
-from sandmle.core.engine.environment import Rules
-from sandmle.core.engine.grading import LocalGrader
-from sandmle.core.engine.recording import Sampling
+from sandmle.core.engine.crews import check_names, open_chat_model, open_crew
 from sandmle.core.engine.rollout import Plan, Rollout
-from sandmle.core.engine.scoring import open_preset
 from sandmle.core.engine.settings import RunSettings
 from sandmle.core.engine.store import RunStore, open_store
 from sandmle.core.engine.summary import RunSummary, summarize_run
 from sandmle.core.engine.tasks import Task, read_task
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import SandboxError, SandmleError, StoreError, TaskError, boundary
+from sandmle.core.errors import SandmleError, StoreError, TaskError, boundary
 from sandmle.core.hooks.events import Event, RunFinished, RunStarted
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.episode import Outcome
 
 log = logging.getLogger(__name__)
-
-START_DEADLINE_S: Final = 300.0
-"""Launching and probing a sandbox; pulling nothing."""
-CLOSE_DEADLINE_S: Final = 30.0
 
 _PLAYING: Final = (Kind.LLM, Kind.SANDBOX, Kind.SCAFFOLD, Kind.MILESTONE)
 """Kinds whose plugin sections decide what an episode is. Where tasks lie does not: their hashes are compared."""
@@ -58,27 +46,17 @@ async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSum
     """
     settings = toolkit.settings.run
     tasks = load_tasks(toolkit)
-    preset = open_preset(toolkit, settings.reward)
-    scaffold = toolkit.make(Kind.SCAFFOLD, settings.scaffold)
-    sandbox: Sandbox = toolkit.make(Kind.SANDBOX, settings.sandbox)
+    check_names(toolkit)
     trackers = {name: toolkit.make(Kind.TRACKER, name) for name in settings.trackers}
     plan = _plan(settings, tasks, out)
     expected = len(tasks) * settings.group_size
     async with AsyncExitStack() as stack:
-        model = await stack.enter_async_context(_open_model(toolkit, settings.model))
+        model = await stack.enter_async_context(open_chat_model(toolkit, settings.model))
         store = stack.enter_context(open_store(out, _record_of(toolkit, tasks)))
         announcer = stack.enter_context(_announcing(toolkit, store, trackers))
         announcer.emit(RunStarted(run_id=plan.run_id, episodes=expected, done=len(store.done)))
         if len(store.done) < expected:
-            crew = Crew(
-                model=model,
-                scaffold=scaffold,
-                sandbox=await _started(sandbox, stack),
-                grader=_open_grader(stack),
-                preset=preset,
-                rules=_rules(settings),
-                sampling=_sampling(settings),
-            )
+            crew = await stack.enter_async_context(open_crew(toolkit, model))
             await Rollout(crew, plan, store, announcer.emit).run(drain)
         summary = summarize_run(out, expected=expected, interrupted=drain.is_set(), reward=settings.reward)
         left_out = summary.outcomes.get(Outcome.INFRASTRUCTURE.value, 0)
@@ -122,48 +100,6 @@ def _plan(settings: RunSettings, tasks: Sequence[Task], out: Path) -> Plan:
         concurrency=settings.concurrency,
         infrastructure_retries=settings.infrastructure_retries,
     )
-
-
-def _rules(settings: RunSettings) -> Rules:
-    limits = EpisodeLimits(
-        max_turns=settings.max_turns,
-        cell_timeout_s=settings.cell_timeout_s,
-        episode_timeout_s=settings.episode_timeout_s,
-        max_scored_submissions=settings.max_scored_submissions,
-    )
-    return Rules(feedback=settings.feedback, limits=limits)
-
-
-def _sampling(settings: RunSettings) -> Sampling:
-    return Sampling(
-        rng_seed=settings.rng_seed,
-        temperature=settings.temperature,
-        max_tokens=settings.max_tokens,
-        llm_timeout_s=settings.llm_timeout_s,
-    )
-
-
-@asynccontextmanager
-async def _open_model(toolkit: Toolkit, name: str) -> AsyncIterator[ChatModel]:
-    model = toolkit.open_model(name)
-    try:
-        yield model
-    finally:
-        await see_through(model.close(), CLOSE_DEADLINE_S)
-
-
-async def _started(sandbox: Sandbox, stack: AsyncExitStack) -> Sandbox:
-    # close() is registered first: a sandbox that started half has processes to be ended, too.
-    stack.push_async_callback(lambda: see_through(sandbox.close(), CLOSE_DEADLINE_S))
-    async with deadline(START_DEADLINE_S, SandboxError, f"starting sandbox {sandbox.name!r}"):
-        await sandbox.start()
-    return sandbox
-
-
-def _open_grader(stack: AsyncExitStack) -> LocalGrader:
-    grader = LocalGrader()
-    stack.push_async_callback(lambda: see_through(grader.close(), CLOSE_DEADLINE_S))
-    return grader
 
 
 class _Announcer:

@@ -114,8 +114,8 @@ def open_store(root: Path, config: Mapping[str, Any]) -> Iterator[RunStore]:
             strange = sorted(path.name for path in root.iterdir() if path.name not in _OURS)
             if strange and not (root / CONFIG).is_file():
                 raise RunError(f"{root} is no run directory (it holds {strange[0]!r}); name a new or empty one")
-            stack.enter_context(_locked(root))
-            _agree(root, config)
+            stack.enter_context(locked(root))
+            agree(root, config)
             logs = {name: stack.enter_context(open_log(root / name)) for name in (EPISODES, FAILURES, EVENTS)}
             _sync_directory(root)
         except OSError as problem:
@@ -178,7 +178,12 @@ def _lines(root: Path, name: str) -> Iterator[tuple[int, bytes]]:
 
 
 @contextmanager
-def _locked(root: Path) -> Iterator[None]:
+def locked(root: Path) -> Iterator[None]:
+    """Hold a directory for this process alone.
+
+    Raises:
+        RunError: another process holds it.
+    """
     # The kernel lets go of the lock when its holder dies, however it dies, so no stale lock is ever left.
     with (root / LOCK).open("ab") as file:
         try:
@@ -188,8 +193,12 @@ def _locked(root: Path) -> Iterator[None]:
         yield
 
 
-def _agree(root: Path, config: Mapping[str, Any]) -> None:
-    """Write the configuration of a new run; compare it with that of an old one."""
+def agree(root: Path, config: Mapping[str, Any]) -> None:
+    """Write the configuration of a new run; compare it with that of an old one.
+
+    Raises:
+        RunError: it differs; the message holds the diff.
+    """
     path, text = root / CONFIG, tomli_w.dumps(config)
     if not path.exists():
         part = root / _HALF_WRITTEN_CONFIG

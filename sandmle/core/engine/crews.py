@@ -1,0 +1,107 @@
+"""Opens what episodes are played with: model, scaffold, sandbox, grader, reward, rules."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from sandmle.core.contracts.llm import ChatModel
+from sandmle.core.contracts.sandbox import Sandbox
+from sandmle.core.contracts.scaffold import EpisodeLimits
+from sandmle.core.engine.attempt import Crew
+from sandmle.core.engine.deadlines import deadline, see_through
+from sandmle.core.engine.environment import Rules
+from sandmle.core.engine.grading import LocalGrader
+from sandmle.core.engine.recording import Sampling
+from sandmle.core.engine.scoring import open_preset
+from sandmle.core.engine.settings import RunSettings
+from sandmle.core.engine.toolkit import Toolkit
+from sandmle.core.errors import SandboxError
+from sandmle.core.hooks.registry import Kind
+
+START_DEADLINE_S: Final = 300.0
+"""Launching and probing a sandbox; pulling nothing."""
+CLOSE_DEADLINE_S: Final = 30.0
+
+
+def check_names(toolkit: Toolkit) -> None:
+    """See that what `[run]` names is there and configured well, without starting any of it.
+
+    Raises:
+        ConfigError: it is not.
+        PluginError: it needs a package that is not installed.
+    """
+    settings = toolkit.settings.run
+    open_preset(toolkit, settings.reward)
+    toolkit.make(Kind.SCAFFOLD, settings.scaffold)
+    toolkit.make(Kind.SANDBOX, settings.sandbox)
+
+
+@asynccontextmanager
+async def open_chat_model(toolkit: Toolkit, name: str) -> AsyncIterator[ChatModel]:
+    """A model by its name, closed in the end.
+
+    Raises:
+        ConfigError: no such model.
+    """
+    model = toolkit.open_model(name)
+    try:
+        yield model
+    finally:
+        await see_through(model.close(), CLOSE_DEADLINE_S)
+
+
+@asynccontextmanager
+async def open_crew(toolkit: Toolkit, model: ChatModel) -> AsyncIterator[Crew]:
+    """Everything that `[run]` names, started, to play episodes with `model`; closed in the end.
+
+    Raises:
+        ConfigError: a name or section cannot be used.
+        SandboxError: the sandbox cannot be started.
+    """
+    settings = toolkit.settings.run
+    preset = open_preset(toolkit, settings.reward)
+    scaffold = toolkit.make(Kind.SCAFFOLD, settings.scaffold)
+    sandbox: Sandbox = toolkit.make(Kind.SANDBOX, settings.sandbox)
+    async with AsyncExitStack() as stack:
+        yield Crew(
+            model=model,
+            scaffold=scaffold,
+            sandbox=await _started(sandbox, stack),
+            grader=_open_grader(stack),
+            preset=preset,
+            rules=_rules(settings),
+            sampling=_sampling(settings),
+        )
+
+
+def _rules(settings: RunSettings) -> Rules:
+    limits = EpisodeLimits(
+        max_turns=settings.max_turns,
+        cell_timeout_s=settings.cell_timeout_s,
+        episode_timeout_s=settings.episode_timeout_s,
+        max_scored_submissions=settings.max_scored_submissions,
+    )
+    return Rules(feedback=settings.feedback, limits=limits)
+
+
+def _sampling(settings: RunSettings) -> Sampling:
+    return Sampling(
+        rng_seed=settings.rng_seed,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        llm_timeout_s=settings.llm_timeout_s,
+    )
+
+
+async def _started(sandbox: Sandbox, stack: AsyncExitStack) -> Sandbox:
+    # close() is registered first: a sandbox that started half has processes to be ended, too.
+    stack.push_async_callback(lambda: see_through(sandbox.close(), CLOSE_DEADLINE_S))
+    async with deadline(START_DEADLINE_S, SandboxError, f"starting sandbox {sandbox.name!r}"):
+        await sandbox.start()
+    return sandbox
+
+
+def _open_grader(stack: AsyncExitStack) -> LocalGrader:
+    grader = LocalGrader()
+    stack.push_async_callback(lambda: see_through(grader.close(), CLOSE_DEADLINE_S))
+    return grader
