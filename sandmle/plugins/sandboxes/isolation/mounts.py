@@ -1,6 +1,7 @@
 """File systems: a root with nothing but the interpreter, and one private scratch per session."""
 
 import os
+import stat
 from collections.abc import Sequence
 from typing import Final
 
@@ -91,6 +92,36 @@ def _write_accounts() -> None:
         file.write("root:x:0:\nagent:x:65534:\n")
 
 
+def _hold_below(folder: str, readable: Sequence[str]) -> list[tuple[str, int]]:
+    """Descriptors of what of `readable` lies below `folder`, which is about to be mounted over.
+
+    A virtual environment in a temporary directory is the case: without it no import would work.
+    """
+    wanted = sorted({place for path in readable for place in (path, os.path.realpath(path))})
+    below = [path for path in wanted if path.startswith(f"{folder}/") and os.path.lexists(path)]
+    return [(path, os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)) for path in below]
+
+
+def _show_again(held: list[tuple[str, int]]) -> None:
+    for path, fd in held:
+        if not os.path.lexists(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            if stat.S_ISLNK(os.fstat(fd).st_mode):
+                os.symlink(os.readlink("", dir_fd=fd), path)
+            else:
+                _bring_held(path, fd)
+        os.close(fd)
+
+
+def _bring_held(path: str, fd: int) -> None:
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        os.mkdir(path)
+        libc.mount(f"/proc/self/fd/{fd}", path, "", libc.MS_BIND | libc.MS_REC)
+    else:
+        _bind_file(f"/proc/self/fd/{fd}", path)
+    libc.make_read_only(path)
+
+
 def furnish(room: Room, owner: int) -> None:
     """Give this process, in a mount namespace of its own, its work directory and the public files.
 
@@ -103,11 +134,13 @@ def furnish(room: Room, owner: int) -> None:
     libc.mount("proc", "/proc", "proc", _FEW | libc.MS_NOEXEC)
     options = f"size={room.limits.workdir_mb}m,nr_inodes={_INODES},mode=755"
     libc.mount("tmpfs", _STAGE, "tmpfs", _FEW, options)
+    held = _hold_below(TEMPORARY, room.readable)
     for name, target in (("work", WORK), ("tmp", TEMPORARY), ("shm", "/dev/shm")):
         os.mkdir(f"{_STAGE}/{name}")
         os.chown(f"{_STAGE}/{name}", owner, owner)
         libc.mount(f"{_STAGE}/{name}", target, "", libc.MS_BIND)
     libc.detach(_STAGE)
+    _show_again(held)
     if room.public_dir is not None:
         data = f"{WORK}/{DATA_DIR}"
         os.mkdir(data)

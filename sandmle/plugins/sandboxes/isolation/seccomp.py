@@ -41,7 +41,7 @@ _NUMBERS: Final[dict[str, tuple[int | None, int | None]]] = {
 }  # fmt: skip
 _SPECIAL: Final[dict[str, tuple[int, int]]] = {
     "clone": (56, 220), "clone3": (435, 435), "kill": (62, 129), "pidfd_send_signal": (424, 424),
-    "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "setpgid": (109, 154),
+    "prctl": (157, 167), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "setpgid": (109, 154),
     "setsid": (112, 157), "socket": (41, 198), "socketpair": (53, 199), "tgkill": (234, 131),
     "tkill": (200, 130),
 }  # fmt: skip
@@ -88,6 +88,11 @@ def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bo
     program += _when(
         number["clone"],
         [_arg(0), _op(_JSET, _NEW_NAMESPACES, 0, 1), _deny(errno.EPERM), _op(_RET, _ALLOW)],
+    )
+    # Whose death ends this process is not for agent code to change.
+    program += _when(
+        number["prctl"],
+        [_arg(0), _op(_JEQ, libc.PR_SET_PDEATHSIG, 0, 1), _deny(errno.EPERM), _op(_RET, _ALLOW)],
     )
     program += _socket_rules(number, sockets=sockets)
     if in_group:

@@ -169,8 +169,6 @@ def _become_session(plan: Plan, room: Room, fds: list[int]) -> NoReturn:
         except OSError as problem:
             channel.send(f"the session could not be enclosed: {problem}".encode())
             os._exit(1)
-        # After a change of user id, which would have cleared it.
-        libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
         socket.send_fds(channel, [wire.READY], [directory])
         os.close(directory)
         _tidy_interpreter(room, plan)

@@ -244,3 +244,8 @@ async def test_a_cancelled_cell_ends_its_session(sandbox: ProcessSandbox) -> Non
             await task
         assert (await session.run("1", 5.0)).status is CellStatus.DIED
     await sandbox.check_health()
+
+
+async def test_a_session_cannot_outlive_its_parent_by_forgetting_its_death(sandbox: ProcessSandbox) -> None:
+    code = "import ctypes\nprint(ctypes.CDLL(None).prctl(1, 0, 0, 0, 0))"
+    assert (await run(sandbox, code)).stdout == "-1\n"
