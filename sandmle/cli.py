@@ -104,13 +104,13 @@ def _play(context: typer.Context, *words: str) -> None:
     """Run one of our own commands in this process, as if typed."""
     import shlex
 
-    import click
+    from typer.core import TyperGroup
 
     typer.echo(f"\n$ sandmle {shlex.join(words)}")
     root = context.find_root()
     command = root.command
-    if not isinstance(command, click.Group):
-        raise TypeError(f"the program is a {type(command).__name__}, not a command group")
+    if not isinstance(command, TyperGroup):
+        raise TypeError(f"the program is a {type(command).__name__}, not a group of commands")
     name, sub, rest = command.resolve_command(root, list(words))
     if sub is None or name is None:
         raise ConfigError(f"no command {words[0]!r}: the plugin that brings it is not loaded")

@@ -25,7 +25,8 @@ def test_late_imports_from_it_work(python: Path, tmp_path: Path, backend: str):
     cell, public = tmp_path / "cell.py", tmp_path / "public"
     public.mkdir()
     cell.write_text(
-        "import only_in_this_environment, json.tool\nprint(only_in_this_environment.value)\nhandle = open('/tmp/x', 'w')"
+        "import only_in_this_environment, json.tool\nprint(only_in_this_environment.value)\n"
+        "handle = open('/tmp/x', 'w')"
     )
     words = [python, "-m", "sandmle.cli", "sandbox", "run", "--backend", backend, "--public", public, cell, "--json"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
