@@ -42,10 +42,10 @@ contracts: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.dev ## Command help in the docs is up to date
-	COLUMNS=100 NO_COLOR=1 TERM=dumb PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check docs/cli.md
+	COLUMNS=100 NO_COLOR=1 TERM=dumb SANDMLE_PLUGINS= PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog --check docs/cli.md
 
 docs-update: $(VENV)/.dev
-	COLUMNS=100 NO_COLOR=1 TERM=dumb PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r docs/cli.md
+	COLUMNS=100 NO_COLOR=1 TERM=dumb SANDMLE_PLUGINS= PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r docs/cli.md
 
 train-env: $(VENV)/.core ## Add the training extra: torch (pinned, from TORCH_INDEX if given), transformers, peft
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$($(BIN)/python -c 'import tomllib; print(next(d for d in tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["train"] if d.startswith("torch")))')"
