@@ -4,6 +4,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
+PINNED_TORCH := import tomllib; print(next(one for one in tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["train"] if one.startswith("torch")))
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
 .PHONY: demo test check lint types contracts docs docs-update train-env clean
@@ -18,7 +19,11 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m compileall -q sandmle
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.torch: pyproject.toml | $(BIN)/python
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$($(BIN)/python -c '$(PINNED_TORCH)')"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
 	$(PIP) -e '.[dev]'
 	$(BIN)/python -m compileall -q sandmle
 	@touch $@ $(VENV)/.core
@@ -47,8 +52,7 @@ docs: $(VENV)/.dev ## Command help in the docs is up to date
 docs-update: $(VENV)/.dev
 	COLUMNS=100 NO_COLOR=1 TERM=dumb SANDMLE_PLUGINS= PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r docs/cli.md
 
-train-env: $(VENV)/.core ## Add the training extra: torch (pinned, from TORCH_INDEX if given), transformers, peft
-	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$($(BIN)/python -c 'import tomllib; print(next(d for d in tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["train"] if d.startswith("torch")))')"
+train-env: $(VENV)/.torch ## Add the training extra: torch (pinned, from TORCH_INDEX if given), transformers, peft
 	$(PIP) -e '.[train]'
 
 clean:
