@@ -23,7 +23,7 @@ class ReactScaffold:
 
     async def run(self, episode: EpisodeContext) -> None:
         """Play one episode; ends by the agent's answer or by `EpisodeOver`."""
-        run = ReactRun(episode=episode, config=self._config, transcript=opening_messages(episode))
+        run = ReactRun(episode=episode, config=self._config, transcript=opening_messages(episode, self._config))
         await self._graph.ainvoke(
             {"turns": 0, "misread": 0, "answered": False},
             context=run,

@@ -7,6 +7,8 @@ from typing import Final
 from sandmle.core.types.message import Message
 from sandmle.plugins.llms.offline.agent.player import Strength
 from sandmle.plugins.llms.offline.agent.player import play as play_agent
+from sandmle.plugins.llms.offline.demonstrator.player import Style
+from sandmle.plugins.llms.offline.demonstrator.player import play as play_demonstrator
 from sandmle.plugins.llms.offline.roles.player import play as play_roles
 
 Player = Callable[[Sequence[Message], int], str]
@@ -17,12 +19,20 @@ def _agent(strength: Strength) -> Player:
     return lambda messages, sample_index: play_agent(messages, strength, sample_index)
 
 
+def _demonstrator(style: Style) -> Player:
+    return lambda messages, sample_index: play_demonstrator(messages, style, sample_index)
+
+
 PLAYERS: Final[Mapping[str, Player]] = MappingProxyType(
     {
         "roles": lambda messages, sample_index: play_roles(messages),
         "agent-weak": _agent(Strength.WEAK),
         "agent": _agent(Strength.MIDDLE),
         "agent-strong": _agent(Strength.STRONG),
+        "demonstrator": _demonstrator(Style.DEMONSTRATED),
+        "demonstrator-conditional": _demonstrator(Style.CAREFUL),
+        "random-program": _demonstrator(Style.UNIFORM),
+        "random-running-program": _demonstrator(Style.RUNNING),
     }
 )
 """Model name after `offline/` to its player."""

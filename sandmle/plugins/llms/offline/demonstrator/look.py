@@ -1,0 +1,46 @@
+"""The one look at the files: a fixed cell that prints short lines of facts and of honest quick probes. Pure.
+
+It cross-validates one plain model on every representation the files allow, and five kinds of model on the best of
+them, on training rows alone. It tells neither the metric nor what kind of prediction is wanted: that stands in the
+description. Every line it prints is one bare word where a choice is named, so that a reader can copy it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from sandmle.plugins.llms.offline.demonstrator.programs import FEATURES, HEAD, MODELS
+
+
+def look_code() -> str:
+    """The cell: `HEAD` as in every program, then the lines of `look.txt`, the same text on every task."""
+    return HEAD + files("sandmle.plugins.llms.offline.demonstrator").joinpath("look.txt").read_text("utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a look said."""
+
+    features: tuple[str, ...]
+    """Representations the files allow, the most promising first."""
+    models: tuple[str, ...]
+    """Model kinds, best first on the most promising representation."""
+    gaps: bool
+    values: bool
+    """Whether the target holds numbers and no classes."""
+
+
+def read_look(observation: str) -> Seen | None:
+    """What the look printed; None when it did not come to its end."""
+    lines = [line.strip() for line in observation.splitlines()]
+    features = tuple(line for line in lines if line in FEATURES)
+    models: Sequence[str] = lines[lines.index("models:") + 1 :] if "models:" in lines else ()
+    ranked = tuple(line for line in models if line in MODELS)
+    if not features or not ranked:
+        return None
+    return Seen(
+        features=features,
+        models=ranked,
+        gaps="gaps: some" in lines,
+        values="target: values" in lines,
+    )
