@@ -9,6 +9,8 @@ from sandmle.plugins.llms.config import LitellmConfig
 from sandmle.plugins.llms.local.config import LocalConfig
 
 if TYPE_CHECKING:
+    import typer
+
     from sandmle.core.contracts.llm import LlmProvider
 
 
@@ -42,7 +44,7 @@ def sandmle_register_llm_providers() -> "Sequence[Spec[LlmProvider]]":
         ),
         Spec(
             name="offline",
-            summary="embedded players: offline/roles, offline/agent, offline/agent-weak, offline/agent-strong",
+            summary="embedded players: roles, agent (also -weak, -strong), demonstrator and the controls beside it",
             make=_make_offline,
         ),
         Spec(
@@ -53,3 +55,12 @@ def sandmle_register_llm_providers() -> "Sequence[Spec[LlmProvider]]":
             extra="train",
         ),
     ]
+
+
+# Commands join a group that another plugin makes: the hook called last finds it there.
+@hookimpl(tryfirst=True)
+def sandmle_register_commands(app: "typer.Typer") -> None:
+    """Add `sandmle tasks stats`."""
+    from sandmle.plugins.llms.offline.demonstrator.commands import register
+
+    register(app)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sandmle.core.types.metrics import METRICS
-from sandmle.core.types.score import Prediction
+from sandmle.plugins.llms.offline.demonstrator.grid import asked_output
 from sandmle.plugins.llms.offline.demonstrator.look import Seen
 from sandmle.plugins.llms.offline.demonstrator.programs import FEATURES, FILLS, MODELS, OUTPUTS, SETTINGS, Program
 
@@ -77,9 +77,4 @@ def _outputs(seen: Seen) -> tuple[str, ...]:
 
 
 def _asked_for(seen: Seen, metric: str) -> str:
-    if metric == "rmsle":
-        return "log"
-    if metric in METRICS:
-        kinds = {Prediction.VALUE: "value", Prediction.LABEL: "label", Prediction.PROBABILITY: "probability"}
-        return kinds[METRICS[metric].prediction]
-    return _outputs(seen)[0]
+    return asked_output(metric) if metric in METRICS else _outputs(seen)[0]
