@@ -32,6 +32,17 @@ class AdapterShape:
     dropout: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedMessage:
+    """A message as it stands in a conversation."""
+
+    ids: tuple[int, ...]
+    start: int
+    """Where what its author writes begins."""
+    end: int
+    """Where it ends, the end of the turn included."""
+
+
 @runtime_checkable
 class TrainablePolicy(ChatModel, Protocol):
     """A token-exact model whose weights a trainer may change between replies."""
@@ -46,8 +57,8 @@ class TrainablePolicy(ChatModel, Protocol):
         """Tokens that fit."""
         ...
 
-    def encode(self, message: Message) -> tuple[tuple[int, ...], int]:
-        """A whole message as ids, and how many of them stand before what its author writes.
+    def encode(self, message: Message) -> EncodedMessage:
+        """A whole message as ids.
 
         For demonstrations only: the policy's own turns are never encoded.
         """

@@ -29,6 +29,7 @@ DEFAULT_PLUGINS = (
     "sandmle.plugins.synthesizer.plugin",
     "sandmle.plugins.benchmarks.plugin",
     "sandmle.plugins.trackers.plugin",
+    "sandmle.plugins.trainers.plugin",
     "sandmle.plugins.reports.plugin",
     "sandmle.scaffolds.plugin",
     "sandmle.rewards.plugin",

@@ -21,6 +21,10 @@ from sandmle.plugins.llms.local.tokenizer import SPECIAL_TOKENS
 ADAPTER: Final = "adapter"
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
+INIT_GAIN: Final = 0.5
+"""Standard deviation of the first weights, times the root of the width. With the library's fixed 0.02, which is meant
+for widths of a thousand and more, a policy of width 32 did not learn in 500 steps to copy a letter from its prompt;
+with this it did in 50."""
 POINTERS: Final = ("best", "last")
 """What a trainer's output directory offers, the first that is there."""
 
@@ -36,6 +40,7 @@ def create_module(tokenizer: Tokenizer, shape: PolicyShape, rng_seed: int) -> An
         num_key_value_heads=shape.key_value_heads,
         head_dim=shape.hidden // shape.heads,
         max_position_embeddings=shape.context_tokens,
+        initializer_range=INIT_GAIN / shape.hidden**0.5,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.token_to_id(SPECIAL_TOKENS[0]),
         eos_token_id=tokenizer.token_to_id(ChatFormat().end),

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 from tokenizers import Tokenizer
 
+from sandmle.core.contracts.policy import EncodedMessage
 from sandmle.core.errors import ConfigError, ProviderError, boundary
 from sandmle.core.types.message import Message
 
@@ -51,8 +52,8 @@ class Codec:
         size: int = self.tokenizer.get_vocab_size(with_added_tokens=True)
         return size
 
-    def message(self, message: Message) -> tuple[tuple[int, ...], int]:
-        """A whole message, and how many ids of it stand before what its author writes.
+    def message(self, message: Message) -> EncodedMessage:
+        """A whole message.
 
         The policy's own turn is what it sampled; where that was cut off, the end follows that nobody sampled.
         """
@@ -63,13 +64,14 @@ class Codec:
             body = written if ended else (*written, self.end_id)
         else:
             body = (*self.encode(message.content), self.end_id)
-        return (*opening, *body, *self._after), len(opening)
+        start = len(opening)
+        return EncodedMessage(ids=(*opening, *body, *self._after), start=start, end=start + len(body))
 
     def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """The conversation, up to where the policy writes."""
         ids: list[int] = []
         for message in messages:
-            ids += self.message(message)[0]
+            ids += self.message(message).ids
         return (*ids, *self._opening["assistant"])
 
     def encode(self, text: str) -> tuple[int, ...]:

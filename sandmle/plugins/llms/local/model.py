@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import torch
 
-from sandmle.core.contracts.policy import AdapterShape, PolicyShape
+from sandmle.core.contracts.policy import AdapterShape, EncodedMessage, PolicyShape
 from sandmle.core.errors import ConfigError, ProviderError, boundary
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions, Usage
 from sandmle.plugins.llms.local.batching import Batcher
@@ -78,7 +78,7 @@ class LocalModel:
         tokens: int = self.module.config.max_position_embeddings
         return tokens
 
-    def encode(self, message: Message) -> tuple[tuple[int, ...], int]:
+    def encode(self, message: Message) -> EncodedMessage:
         return self._codec.message(message)
 
     def add_adapter(self, shape: AdapterShape, rng_seed: int) -> None:

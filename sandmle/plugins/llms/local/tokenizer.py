@@ -20,7 +20,7 @@ BYTES: Final = 256
 SHORTEST_LINE: Final = 12
 """Shorter lines stay phrases: as whole tokens they would be found inside of others."""
 LEAST_OFTEN: Final = 3
-"""Times a line or phrase must occur to become a token of its own."""
+"""Texts in which a line or phrase must occur to become a token of its own."""
 
 
 def build_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
@@ -44,12 +44,16 @@ def build_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
 
 
 def _lines(texts: Iterable[str]) -> Iterable[str]:
-    return (line for text in texts for line in text.splitlines(keepends=True) if len(line) >= SHORTEST_LINE)
+    """Long lines, once per text."""
+    for text in texts:
+        yield from {line for line in text.splitlines(keepends=True) if len(line) >= SHORTEST_LINE}
 
 
 def _phrases(texts: Iterable[str]) -> Iterable[str]:
+    """Phrases as the merges see them, once per text."""
     splitter = _pre_tokenizer()
-    return (piece for text in texts for piece, _ in splitter.pre_tokenize_str(text))
+    for text in texts:
+        yield from {piece for piece, _ in splitter.pre_tokenize_str(text)}
 
 
 def _frequent(pieces: Iterable[str], most: int) -> list[str]:

@@ -45,16 +45,16 @@ def test_a_vocabulary_without_room_for_bytes_is_refused():
 
 def test_a_conversation_is_the_concatenation_of_its_messages():
     messages = [Message(role="system", content="a"), Message(role="user", content="b")]
-    joined = sum((CODEC.message(one)[0] for one in messages), ())
+    joined = sum((CODEC.message(one).ids for one in messages), ())
     assert CODEC.prompt(messages)[: len(joined)] == joined
 
 
 def test_own_turns_are_their_stored_ids_and_nothing_else():
     ids = (300, 301, CODEC.end_id)
-    whole, before = CODEC.message(Message(role="assistant", content="never encoded", token_ids=ids))
-    assert whole[before:] == ids
+    message = CODEC.message(Message(role="assistant", content="never encoded", token_ids=ids))
+    assert message.ids[message.start : message.end] == ids
 
 
 def test_an_own_turn_that_was_cut_off_is_ended_after_its_ids():
-    whole, before = CODEC.message(Message(role="assistant", content="x", token_ids=(300,)))
-    assert whole[before:] == (300, CODEC.end_id)
+    message = CODEC.message(Message(role="assistant", content="x", token_ids=(300,)))
+    assert message.ids[message.start : message.end] == (300, CODEC.end_id)

@@ -1,0 +1,1 @@
+"""Trainers: what turns episodes into a better policy."""

@@ -1,0 +1,1 @@
+"""The `local` trainer: one process, torch on one device, transformers and peft."""

@@ -1,0 +1,172 @@
+"""One update of trajectory-wise GRPO. Left out on purpose: a critic, a reward model, token-level credit.
+
+All sampled tokens of a trajectory, in all of its segments, share the advantage of its reward within its group.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from sandmle.core.errors import PluginError
+from sandmle.plugins.trainers.local.batches import MicroBatch, Weighted, micro_batches, trained_tokens
+from sandmle.plugins.trainers.local.config import GrpoConfig
+from sandmle.plugins.trainers.local.losses import (
+    Clip,
+    action_log_probs,
+    clipped_share,
+    k3,
+    policy_loss,
+    token_weights,
+)
+from sandmle.plugins.trainers.local.optimizing import Optimizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateReport:
+    """Means over the sampled tokens of an update, but for `loss` and `grad_norm`: means over minibatches."""
+
+    loss: float
+    grad_norm: float
+    entropy: float
+    nll: float
+    clipped: float
+    kl: float
+    rollout_gap: float
+    """Of |rollout - recomputed log-prob|, before the first update."""
+    tokens: int
+
+
+class Grpo:
+    """Updates one module."""
+
+    def __init__(self, module: Any, config: GrpoConfig, temperature: float, reference: Any | None) -> None:
+        self._module = module
+        self._config = config
+        self._temperature = temperature
+        self._reference = reference
+        self._clip = Clip(low=config.clip_low, high=config.clip_high)
+        self._device = next(module.parameters()).device
+
+    def update(
+        self, items: Sequence[Weighted], optimizer: Optimizer, *, step: int, rng: random.Random, kept: str
+    ) -> UpdateReport:
+        """Train on the sequences of a step, once, in minibatches of whole trajectories.
+
+        Args:
+            items: sequences of kept groups.
+            optimizer: of the module's trainable parameters.
+            step: counted from 1; decides the learning rate.
+            rng: shuffles trajectories into minibatches.
+            kept: where the last good checkpoint is.
+
+        Raises:
+            RunError: a loss or gradient is no finite number.
+            PluginError: the rollouts' log-probs are not those of these weights.
+        """
+        parts = [
+            list(micro_batches(part, self._config.micro_batch_tokens, self._device)) for part in self._split(items, rng)
+        ]
+        # The first pass over the first minibatch is itself before any update.
+        old = [[self._log_probs(batch) for batch in part] for part in parts]
+        gap = self._rollout_gap(parts, old)
+        if self._config.old_log_probs == "rollout":
+            old = [[batch.rollout_log_probs for batch in part] for part in parts]
+        totals = _Totals()
+        self._module.train()
+        try:
+            for part, before in zip(parts, old, strict=True):
+                loss = self._accumulate(part, before, totals)
+                totals.add_minibatch(loss, optimizer.update(step, loss, kept))
+        finally:
+            self._module.eval()
+        return totals.report(gap, trained_tokens(items))
+
+    def _split(self, items: Sequence[Weighted], rng: random.Random) -> list[list[Weighted]]:
+        owners = sorted({item.sequence.episode_id for item in items})
+        rng.shuffle(owners)
+        count = min(self._config.minibatches, len(owners))
+        part_of = {owner: number % count for number, owner in enumerate(owners)}
+        parts: list[list[Weighted]] = [[] for _ in range(count)]
+        for item in items:
+            parts[part_of[item.sequence.episode_id]].append(item)
+        return parts
+
+    def _log_probs(self, batch: MicroBatch) -> torch.Tensor:
+        with torch.no_grad():
+            return action_log_probs(self._module, batch, self._temperature)[0]
+
+    def _rollout_gap(self, parts: list[list[MicroBatch]], old: list[list[torch.Tensor]]) -> float:
+        pairs = [
+            (batch, one) for part, ones in zip(parts, old, strict=True) for batch, one in zip(part, ones, strict=True)
+        ]
+        differences = torch.cat([(one - batch.rollout_log_probs).abs() for batch, one in pairs])
+        gap = float(differences.mean())
+        if gap > self._config.rollout_gap:
+            raise PluginError(
+                f"the rollouts' log-probs are {gap:.3g} nats per token away from those of the weights that are trained "
+                "(plugin.trainer.local.grpo.rollout_gap sets the limit): the episodes were sampled from another policy"
+            )
+        return gap
+
+    def _accumulate(self, part: list[MicroBatch], old: list[torch.Tensor], totals: "_Totals") -> float:
+        """Add a minibatch's gradient; gives its loss."""
+        tokens = sum(len(batch.owner) for batch in part)
+        sequences = sum(len(batch.lengths) for batch in part)
+        loss = 0.0
+        for batch, before in zip(part, old, strict=True):
+            new, entropy = action_log_probs(self._module, batch, self._temperature)
+            per_token = policy_loss(new, before, batch.advantages, self._clip)
+            divergence = self._divergence(new, batch)
+            per_token = per_token + self._config.kl * divergence
+            weights = token_weights(batch, self._config.aggregate, tokens=tokens, sequences=sequences)
+            micro_loss = (per_token * weights).sum()
+            micro_loss.backward()
+            loss += float(micro_loss.detach())
+            totals.add(
+                entropy=entropy,
+                nll=-new.detach(),
+                clipped=clipped_share(new, before, batch.advantages, self._clip),
+                kl=divergence.detach(),
+            )
+        return loss
+
+    def _divergence(self, new: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
+        if self._reference is None:
+            return torch.zeros_like(new)
+        with torch.no_grad():
+            reference, _ = action_log_probs(self._reference, batch, self._temperature)
+        return k3(new, reference)
+
+
+class _Totals:
+    """Sums over tokens and minibatches."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._tokens = 0
+        self._minibatches: list[tuple[float, float]] = []
+
+    def add(self, **values: torch.Tensor) -> None:
+        self._tokens += len(next(iter(values.values())))
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value.sum())
+
+    def add_minibatch(self, loss: float, grad_norm: float) -> None:
+        self._minibatches.append((loss, grad_norm))
+
+    def report(self, gap: float, tokens: int) -> UpdateReport:
+        means = {name: value / self._tokens for name, value in self._sums.items()}
+        losses, norms = zip(*self._minibatches, strict=True)
+        return UpdateReport(
+            loss=sum(losses) / len(losses),
+            grad_norm=sum(norms) / len(norms),
+            entropy=means["entropy"],
+            nll=means["nll"],
+            clipped=means["clipped"],
+            kl=means["kl"],
+            rollout_gap=gap,
+            tokens=tokens,
+        )

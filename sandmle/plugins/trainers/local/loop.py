@@ -1,0 +1,274 @@
+"""GRPO, step by step: play groups, update, see that generator and trainer agree, checkpoint, evaluate.
+
+The same call resumes from wherever it was killed: episodes played are in the step's own run directory, the
+checkpoint before the step holds weights and optimizer, and every random choice derives from rng seed and step.
+"""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from sandmle.core.contracts.policy import TrainablePolicy
+from sandmle.core.engine.attempt import Crew
+from sandmle.core.engine.crews import check_names, open_crew
+from sandmle.core.engine.evaluation import summarize
+from sandmle.core.engine.recording import derived
+from sandmle.core.engine.summary import json_ready
+from sandmle.core.engine.tasks import Task
+from sandmle.core.engine.toolkit import Toolkit
+from sandmle.core.errors import ConfigError
+from sandmle.plugins.trainers.local.canary import check_sync
+from sandmle.plugins.trainers.local.config import GrpoConfig, LocalTrainerConfig
+from sandmle.plugins.trainers.local.groups import Group, group_metrics, judge, order_of, weighted
+from sandmle.plugins.trainers.local.grpo import Grpo, UpdateReport
+from sandmle.plugins.trainers.local.optimizing import Optimizer
+from sandmle.plugins.trainers.local.output import Output, TrainerState, open_output
+from sandmle.plugins.trainers.local.playing import Stopped, digests, open_stage, read_tasks
+from sandmle.plugins.trainers.local.policies import open_policy, weights_digest
+
+Tell = Callable[[str], None]
+
+_PLAYING: Final = ("sandbox", "scaffold", "milestone")
+"""Kinds whose plugin sections decide what an episode is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrpoSummary:
+    """What came of it."""
+
+    out: str
+    complete: bool
+    steps: int
+    best_step: int | None
+    metrics: list[dict[str, Any]]
+    evaluations: list[dict[str, Any]]
+
+
+async def run_grpo(
+    toolkit: Toolkit, config: LocalTrainerConfig, *, tasks: Path, out: Path, drain: asyncio.Event, tell: Tell
+) -> GrpoSummary:
+    """Train the configured policy on the tasks below `tasks`; the same call resumes.
+
+    Raises:
+        UsageError: policy, tasks, configuration or directory cannot be used, or the loss is no finite number.
+        InfrastructureError: the machinery failed, or something could not be written.
+        PluginError: a plugin failed, or generates with other weights than those that are trained.
+    """
+    if config.policy is None:
+        raise ConfigError("name the checkpoint to start from: --policy DIR, or plugin.trainer.local.policy")
+    check_names(toolkit)
+    training, validation = read_tasks(tasks), read_tasks(config.validation) if config.validation else []
+    _refuse_overlap(training, validation)
+    record = _record_of(toolkit, config, training, validation)
+    with open_output(out, record) as output:
+        if output.newest() is None:
+            await _begin(toolkit, config, output)
+        newest = output.newest() or 0
+        output.point_at_newest(newest)
+        async with open_policy(toolkit, output.policy_name) as policy, open_crew(toolkit, policy) as crew:
+            loop = GrpoLoop(toolkit, config, output, crew, policy, (training, validation), drain, tell)
+            done = await loop.run(output.load(newest))
+        return GrpoSummary(
+            out=str(out),
+            complete=done >= config.grpo.steps,
+            steps=done,
+            best_step=best_step(output.evaluations(), config.grpo.best_by),
+            metrics=output.metrics(),
+            evaluations=output.evaluations(),
+        )
+
+
+class GrpoLoop:
+    """The steps of one training run."""
+
+    def __init__(
+        self,
+        toolkit: Toolkit,
+        config: LocalTrainerConfig,
+        output: Output,
+        crew: Crew,
+        policy: TrainablePolicy,
+        tasks: tuple[Sequence[Task], Sequence[Task]],
+        drain: asyncio.Event,
+        tell: Tell,
+    ) -> None:
+        self._toolkit = toolkit
+        self._config = config.grpo
+        self._output = output
+        self._crew = crew
+        self._policy = policy
+        self._training, self._validation = tasks
+        self._drain = drain
+        self._tell = tell
+        self._rng_seed = toolkit.settings.run.rng_seed
+        self._temperature = toolkit.settings.run.temperature
+        if not config.grpo.adapter:
+            for parameter in policy.module.parameters():
+                parameter.requires_grad_(True)
+        self._optimizer = Optimizer(policy.module, config.grpo, config.grpo.rate(), config.grpo.steps)
+        self._reference_path = config.policy
+        self._version = 0
+
+    async def run(self, state: TrainerState) -> int:
+        """Go on after `state.step` steps; gives how many are done in the end."""
+        done, self._version = state.step, state.version
+        if state.optimizer is not None:
+            self._optimizer.restore(state.optimizer)
+        if state.metrics is not None:
+            self._output.record(state.metrics)
+        grpo = Grpo(self._policy.module, self._config, self._temperature, await self._reference())
+        try:
+            await self._evaluate(done)
+            while done < self._config.steps:
+                if self._drain.is_set():
+                    raise Stopped
+                await self._step(done + 1, grpo)
+                done += 1
+                await self._evaluate(done)
+        except Stopped:
+            self._tell("stopped; the same command goes on from there")
+        return done
+
+    async def _reference(self) -> Any | None:
+        if not self._config.kl:
+            return None
+        async with open_policy(self._toolkit, f"local/{self._reference_path}") as reference:
+            return reference.module
+
+    async def _step(self, step: int, grpo: Grpo) -> None:
+        began = time.monotonic()
+        groups = await self._play(step)
+        played = time.monotonic()
+        report = await self._update(groups, step, grpo)
+        gap = await check_sync(self._policy, self._temperature)
+        trained = time.monotonic()
+        line: dict[str, Any] = {
+            "step": step,
+            "policy_version": self._version,
+            "learning_rate": self._optimizer.rate_at(step),
+            **(asdict(report) if report else {"loss": None}),
+            **group_metrics(groups),
+            "canary_gap": gap,
+            "seconds": {"play": round(played - began, 3), "train": round(trained - played, 3)},
+        }
+        line = json_ready(line)
+        state = TrainerState(step=step, version=self._version, optimizer=self._optimizer.state(), metrics=line)
+        self._output.save(self._policy, state, keep=self._config.keep_checkpoints)
+        self._output.record(line)
+        self._tell(_told(line))
+
+    async def _play(self, step: int) -> list[Group]:
+        config = self._config
+        crew = replace(
+            self._crew,
+            sampling=replace(self._crew.sampling, rng_seed=derived(self._rng_seed, "rollout", step)),
+            policy_version=self._version,
+        )
+        groups: list[Group] = []
+        waiting = order_of(self._training, step, config.tasks_per_step, self._rng_seed)
+        folder = self._output.root / "steps" / f"{step:04d}"
+        with open_stage(self._toolkit, folder, config.group_size, self._drain) as stage:
+            for _ in range(1 + config.refills):
+                missing = config.tasks_per_step - sum(group.kept for group in groups)
+                chosen, waiting = waiting[:missing], waiting[missing:]
+                if chosen:
+                    played = await stage.play(crew, chosen, config.group_size)
+                    groups += [judge(episodes, config.estimator) for episodes in played]
+        return groups
+
+    async def _update(self, groups: Sequence[Group], step: int, grpo: Grpo) -> UpdateReport | None:
+        """None when no group teaches anything: the weights stay as they are."""
+        items = weighted((group for group in groups if group.kept), mask_truncated=self._config.mask_truncated)
+        if not items:
+            return None
+        rng = random.Random(derived(self._rng_seed, "minibatches", step))
+        kept = str(self._output.checkpoint(step - 1))
+        try:
+            report = await asyncio.to_thread(grpo.update, items, self._optimizer, step=step, rng=rng, kept=kept)
+        finally:
+            self._policy.weights_changed()
+        self._version += 1
+        return report
+
+    async def _evaluate(self, step: int) -> None:
+        """Evaluate the checkpoint of a step, when it is due and not done yet, and mark the best one so far."""
+        config = self._config
+        due = config.evaluate_every and (step % config.evaluate_every == 0 or step == config.steps)
+        if not (self._validation and due):
+            return
+        if all(one["step"] != step for one in self._output.evaluations()):
+            line = await self._measure(step)
+            self._output.record_evaluation(line)
+            self._tell(f"evaluation at step {step}: {line}")
+        if best_step(self._output.evaluations(), config.best_by) == step:
+            self._output.mark_best(step)
+
+    async def _measure(self, step: int) -> dict[str, Any]:
+        size = self._config.validation_group_size
+        # The same random numbers at every step, so that evaluations differ by the policy alone.
+        sampling = replace(self._crew.sampling, rng_seed=derived(self._rng_seed, "evaluation"))
+        crew = replace(self._crew, sampling=sampling, policy_version=self._version)
+        folder = self._output.root / "evaluations" / f"{step:04d}"
+        with open_stage(self._toolkit, folder, size, self._drain) as stage:
+            groups = await stage.play(crew, self._validation, size)
+        [agent] = summarize([replace(one, model=self._policy.name) for group in groups for one in group])
+        means = {name: getattr(agent, name).mean for name in ("reward", "any_medal", "gold", "valid", "human_rank")}
+        line: dict[str, Any] = json_ready(
+            {"step": step, **means, "episodes": agent.episodes, "infrastructure_rate": agent.infrastructure_rate}
+        )
+        return line
+
+
+def best_step(evaluations: Sequence[dict[str, Any]], by: str) -> int | None:
+    """The step with the highest value, the earliest of equals; None when nothing was measured."""
+    known = [one for one in evaluations if one[by] is not None and math.isfinite(one[by])]
+    return max(known, key=lambda one: (one[by], -one["step"]))["step"] if known else None
+
+
+async def _begin(toolkit: Toolkit, config: LocalTrainerConfig, output: Output) -> None:
+    """Checkpoint 0: the policy that training begins with, its adapter on."""
+    async with open_policy(toolkit, f"local/{config.policy}") as policy:
+        if config.grpo.adapter:
+            policy.add_adapter(config.grpo.adapter_shape(), derived(toolkit.settings.run.rng_seed, "adapter"))
+        output.save(policy, TrainerState(step=0, version=0, optimizer=None, metrics=None), keep=1)
+
+
+def _refuse_overlap(training: Sequence[Task], validation: Sequence[Task]) -> None:
+    both = {task.spec.task_id for task in training} & {task.spec.task_id for task in validation}
+    if both:
+        raise ConfigError(f"{len(both)} validation tasks are training tasks, too, such as {min(both)!r}; split them")
+
+
+def _record_of(
+    toolkit: Toolkit, config: LocalTrainerConfig, training: Sequence[Task], validation: Sequence[Task]
+) -> dict[str, Any]:
+    """What must not change between two starts of a run."""
+    settings = toolkit.settings
+    grpo: GrpoConfig = config.grpo
+    run = settings.run.model_dump(mode="json", exclude={"trackers", "concurrency", "model", "benchmark", "group_size"})
+    return {
+        "method": "grpo",
+        "run": run,
+        "grpo": {**grpo.model_dump(mode="json", exclude={"learning_rate"}), "learning_rate": grpo.rate()},
+        "reward": dict(settings.reward.presets[settings.run.reward]),
+        "plugin": {kind: settings.plugin[kind] for kind in _PLAYING if kind in settings.plugin},
+        "policy": weights_digest(config.policy) if config.policy else "",
+        "tasks": digests(training),
+        "validation": digests(validation),
+    }
+
+
+def _told(line: dict[str, Any]) -> str:
+    def number(name: str) -> str:
+        value = line.get(name)
+        return "-" if value is None else f"{value:.3f}"
+
+    shown = ("loss", "reward", "any_medal", "valid", "entropy", "grad_norm", "zero_variance")
+    numbers = ", ".join(f"{name} {number(name)}" for name in shown)
+    seconds = line["seconds"]
+    return f"step {line['step']}: {numbers}; {seconds['play']:.1f} s play, {seconds['train']:.1f} s train"

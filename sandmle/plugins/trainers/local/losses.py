@@ -1,0 +1,65 @@
+"""The numbers that are minimized. Each is a sum over a micro-batch, over a weight of the whole minibatch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from sandmle.plugins.trainers.local.batches import MicroBatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """How far the importance ratio may move a token: DAPO's clip-higher when `high` exceeds `low`."""
+
+    low: float
+    high: float
+
+
+def action_log_probs(module: Any, batch: MicroBatch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probs of the sampled tokens and entropies of the distributions they came from, both [N].
+
+    The head is applied at sampled tokens only; observations and prompts are most of a trajectory.
+    """
+    base = module.get_base_model() if hasattr(module, "get_base_model") else module
+    # Causal attention never looks at the padding on the right.
+    hidden = base.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state[:, :-1]
+    logits = base.get_output_embeddings()(hidden[batch.trained]).float() / (temperature or 1.0)
+    log_probs = torch.log_softmax(logits, dim=-1)
+    targets = batch.ids[:, 1:][batch.trained]
+    picked = log_probs.gather(-1, targets[:, None])[:, 0]
+    entropy = -(log_probs.detach().exp() * log_probs.detach()).sum(dim=-1)
+    return picked, entropy
+
+
+def policy_loss(new: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor, clip: Clip) -> torch.Tensor:
+    """PPO's clipped loss of each token, [N]: -min(r A, clip(r, 1 - low, 1 + high) A) with r = exp(new - old)."""
+    ratio = (new - old).exp()
+    clipped = ratio.clamp(1 - clip.low, 1 + clip.high)
+    return -torch.minimum(ratio * advantages, clipped * advantages)
+
+
+def clipped_share(new: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor, clip: Clip) -> torch.Tensor:
+    """Tokens whose gradient the clip takes away."""
+    ratio = (new.detach() - old).exp()
+    return ((advantages > 0) & (ratio > 1 + clip.high) | (advantages < 0) & (ratio < 1 - clip.low)).float()
+
+
+def k3(new: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """Schulman's low-variance estimate of the divergence from the reference, [N]: e^d - d - 1, d = ref - new."""
+    difference = reference - new
+    return difference.exp() - difference - 1
+
+
+def token_weights(batch: MicroBatch, aggregate: str, *, tokens: int, sequences: int) -> torch.Tensor:
+    """What each token's loss is multiplied by, [N], so that sums over micro-batches give the minibatch's mean.
+
+    Args:
+        batch: one of the micro-batches.
+        aggregate: `token-mean`: every token weighs the same; `seq-mean-token-mean`: every sequence does.
+        tokens: sampled tokens of the minibatch.
+        sequences: of the minibatch.
+    """
+    if aggregate == "token-mean":
+        return torch.full_like(batch.advantages, 1 / tokens)
+    return 1 / (batch.lengths[batch.owner].float() * sequences)

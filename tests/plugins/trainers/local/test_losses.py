@@ -1,0 +1,108 @@
+"""Losses against plain Python, and sums over micro-batches against the whole."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandmle.core.engine.training import TrainingSequence
+from sandmle.plugins.trainers.local.batches import Weighted, micro_batches, trained_tokens
+from sandmle.plugins.trainers.local.losses import Clip, clipped_share, k3, policy_loss, token_weights
+
+LOG_PROB = st.floats(-4, 0)
+ADVANTAGE = st.floats(-3, 3)
+CLIP = Clip(low=0.2, high=0.28)
+
+
+def plain_loss(new: float, old: float, advantage: float) -> float:
+    ratio = math.exp(new - old)
+    clipped = min(max(ratio, 1 - CLIP.low), 1 + CLIP.high)
+    return -min(ratio * advantage, clipped * advantage)
+
+
+@given(st.lists(st.tuples(LOG_PROB, LOG_PROB, ADVANTAGE), min_size=1, max_size=8))
+def test_the_clipped_loss_is_that_of_plain_python(rows):
+    new, old, advantages = (torch.tensor(column, dtype=torch.float64) for column in zip(*rows, strict=True))
+    assert policy_loss(new, old, advantages, CLIP).tolist() == pytest.approx([plain_loss(*row) for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "moves"),
+    [(1.27, 1, True), (1.29, 1, False), (1.29, -1, True), (0.81, -1, True), (0.79, -1, False), (0.79, 1, True)],
+)
+def test_the_clip_reaches_higher_than_lower(ratio, advantage, moves):
+    new = torch.tensor([math.log(ratio)], dtype=torch.float64, requires_grad=True)
+    old, advantages = torch.zeros(1, dtype=torch.float64), torch.tensor([advantage], dtype=torch.float64)
+    policy_loss(new, old, advantages, CLIP).sum().backward()
+    assert (new.grad.item() != 0) is moves
+    assert bool(clipped_share(new, old, advantages, CLIP)[0]) is not moves
+
+
+@given(LOG_PROB, LOG_PROB)
+def test_k3_is_never_negative_and_zero_for_equals(new, reference):
+    tensors = torch.tensor([new], dtype=torch.float64), torch.tensor([reference], dtype=torch.float64)
+    assert k3(*tensors).item() >= -1e-12
+    assert k3(tensors[0], tensors[0]).item() == 0
+
+
+def sequence(number: int, lengths: list[int]) -> Weighted:
+    """Turns of these lengths, each after two observation tokens."""
+    tokens, ranges, log_probs = [], [], []
+    for length in lengths:
+        tokens += [900, 901]
+        ranges.append((len(tokens), len(tokens) + length))
+        tokens += range(100, 100 + length)
+        log_probs = [*log_probs, 0.0, 0.0, *[-0.1 * one for one in range(1, length + 1)]]
+    made = TrainingSequence(
+        episode_id=f"e{number}",
+        segment=0,
+        observation_tokens=tuple(tokens),
+        action_ranges=tuple(ranges),
+        rollout_log_probs=tuple(log_probs),
+        reward=None,
+        truncated=False,
+    )
+    return Weighted(sequence=made, advantage=float(number))
+
+
+SEQUENCES = st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=3), min_size=1, max_size=6)
+
+
+@given(SEQUENCES, st.integers(1, 60))
+def test_micro_batches_hold_every_sampled_token_once_with_its_own_advantage(turns, most_tokens):
+    items = [sequence(number, lengths) for number, lengths in enumerate(turns)]
+    found = []
+    for batch in micro_batches(items, most_tokens, "cpu"):
+        targets = batch.ids[:, 1:][batch.trained].tolist()
+        assert 900 not in targets
+        assert 901 not in targets
+        assert batch.ids.numel() <= most_tokens or len(batch.ids) == 1
+        found += zip(targets, batch.advantages.tolist(), batch.rollout_log_probs.tolist(), strict=True)
+    wanted = [
+        (token, item.advantage, pytest.approx(log_prob))
+        for item in items
+        for start, end in item.sequence.action_ranges
+        for token, log_prob in zip(
+            item.sequence.observation_tokens[start:end], item.sequence.rollout_log_probs[start:end], strict=True
+        )
+    ]
+    assert len(found) == len(wanted) == trained_tokens(items)
+    assert sorted(one[:2] for one in found) == sorted(one[:2] for one in wanted)
+
+
+@given(SEQUENCES, st.integers(1, 60))
+def test_weights_of_micro_batches_sum_to_one_in_either_aggregation(turns, most_tokens):
+    items = [sequence(number, lengths) for number, lengths in enumerate(turns)]
+    batches = list(micro_batches(items, most_tokens, "cpu"))
+    tokens, sequences = trained_tokens(items), len(items)
+    for aggregate in ("token-mean", "seq-mean-token-mean"):
+        weights = [token_weights(one, aggregate, tokens=tokens, sequences=sequences) for one in batches]
+        assert float(torch.cat(weights).sum()) == pytest.approx(1, abs=1e-5)
+    by_sequence = [
+        float(weight[batch.owner == row].sum())
+        for weight, batch in zip(weights, batches, strict=True)
+        for row in range(len(batch.ids))
+    ]
+    assert by_sequence == pytest.approx([1 / sequences] * sequences, abs=1e-5)
