@@ -22,6 +22,12 @@ class SynthesisSettings(_Section):
     """Role name to its own model string."""
     seeds: tuple[str, ...] = ("builtin",)
     """Names of seed sources."""
+    seed_ids: tuple[str, ...] = ()
+    """Seeds to be amplified; empty takes all that the sources have."""
+    families: tuple[str, ...] = ()
+    """Rule families a task may have; empty leaves them to the Data Strategist."""
+    metrics: tuple[str, ...] = ()
+    """Metrics a task may have; empty takes the whole catalogue."""
     roles: tuple[str, ...] = (
         "data-strategist",
         "ml-developer",

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 from sandmle.core.contracts.synthesis import SeedSource
 from sandmle.core.engine.ledger import Corpus, LedgerLine, count_rejections, open_corpus
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import InfrastructureError, UsageError
+from sandmle.core.errors import InfrastructureError, UsageError, nearest
 from sandmle.core.hooks.events import DraftFinished
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.synthesis import Seed, TaskDraft, TaskProblem
@@ -32,6 +32,7 @@ INFRASTRUCTURE_RETRIES: Final = 2
 """Times a draft is begun again after the machinery failed under it; then the error ends the synthesis."""
 DETAIL_CHARACTERS: Final = 2000
 """Of a reason, in the ledger: tracebacks can be long."""
+_RESTRICTIONS: Final = ("seed_ids", "families", "metrics")
 _RECORDED_KINDS: Final = (Kind.ROLE.value, Kind.LLM.value, Kind.SEEDS.value)
 
 
@@ -137,6 +138,8 @@ def derive_rng_seed(rng_seed: int, *path: int | str) -> int:
 def recorded_settings(toolkit: Toolkit, rng_seed: int) -> dict[str, Any]:
     """What decides a corpus' content, and so may not change while it is made."""
     synthesis = toolkit.settings.synthesis.model_dump(mode="json", exclude={"workers", "max_drafts_per_task"})
+    # An empty restriction is none, and was not written down before there were any.
+    synthesis = {key: value for key, value in synthesis.items() if key not in _RESTRICTIONS or value}
     plugins = {kind: options for kind, options in toolkit.settings.plugin.items() if kind in _RECORDED_KINDS}
     return {"rng_seed": rng_seed, "synthesis": synthesis, "plugin": plugins}
 
@@ -148,7 +151,11 @@ def _all_seeds(toolkit: Toolkit) -> list[Seed]:
         seeds.extend(source.seeds())
     if not seeds:
         raise UsageError("there are no seeds to amplify: name a seed source in synthesis.seeds")
-    return seeds
+    known, wanted = [seed.seed_id for seed in seeds], toolkit.settings.synthesis.seed_ids
+    for seed_id in wanted:
+        if seed_id not in known:
+            raise UsageError(f"synthesis.seed_ids: no seed {seed_id!r}; {nearest(seed_id, known)}")
+    return [seed for seed in seeds if not wanted or seed.seed_id in wanted]
 
 
 def _seed_order(seeds: Sequence[Seed], rng_seed: int) -> tuple[Seed, ...]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -80,21 +80,66 @@ def read_task(path: Path) -> Task:
     return Task(spec=spec, layout=layout, description=description)
 
 
+def task_dirs(path: Path) -> tuple[Path, ...]:
+    """The task directories that a path stands for, sorted by name.
+
+    A task directory stands for itself, a folder for the task directories directly in it, and a manifest (a text
+    file) for those it lists: one path a line, relative to the manifest; blank lines and lines after `#` say nothing.
+
+    Raises:
+        TaskError: there is none, or the manifest lists something else.
+    """
+    if path.is_file():
+        return _listed(path)
+    if not path.is_dir():
+        raise TaskError(f"no such folder of tasks: {path}; make one with `sandmle synth -n 8 -o {path}`")
+    if TaskLayout(path).spec.is_file():
+        return (path,)
+    # Drafts under way lie in hidden folders beside finished tasks.
+    folders = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    found = tuple(entry for entry in folders if TaskLayout(entry).spec.is_file())
+    if not found:
+        raise TaskError(f"{path} holds no task directory (a folder with a task.toml)")
+    return found
+
+
+def _listed(manifest: Path) -> tuple[Path, ...]:
+    try:
+        lines = [line.strip() for line in manifest.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as problem:
+        raise TaskError(f"cannot read the manifest {manifest}: {problem}") from problem
+    found = [manifest.parent / line for line in lines if line and not line.startswith("#")]
+    for number, entry in enumerate(found):
+        if not TaskLayout(entry).spec.is_file():
+            raise TaskError(f"{manifest} lists {entry}, which is no task directory (a folder with a task.toml)")
+        if entry in found[:number]:
+            raise TaskError(f"{manifest} lists {entry} twice")
+    if not found:
+        raise TaskError(f"the manifest {manifest} lists no task directory")
+    return tuple(sorted(found, key=lambda entry: entry.name))
+
+
 def list_tasks(path: Path) -> tuple[Task, ...]:
-    """The tasks in a directory, by name; a task directory itself gives that one task.
+    """The tasks in a directory or manifest, by name; a task directory itself gives that one task.
 
     Raises:
         TaskError: there is none, or one of them cannot be used.
     """
-    if not path.is_dir():
-        raise TaskError(f"{path} is not a directory")
-    if TaskLayout(path).spec.exists():
-        return (read_task(path),)
-    folders = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-    tasks = tuple(read_task(entry) for entry in folders if TaskLayout(entry).spec.is_file())
-    if not tasks:
-        raise TaskError(f"no tasks in {path}: no folder in it has a task.toml")
-    return tasks
+    return tuple(read_task(entry) for entry in task_dirs(path))
+
+
+def refuse_real(tasks: Iterable[Task]) -> None:
+    """Refuse to learn from tasks made of real rows: they are there to measure with.
+
+    Raises:
+        TaskError: one of them is marked `origin = "real"`.
+    """
+    for task in tasks:
+        if task.spec.provenance.origin == "real":
+            raise TaskError(
+                f"{task.layout.root} holds rows of {task.spec.provenance.seed_id}, real data that is kept for "
+                "measuring: train on synthetic tasks (`sandmle synth`)"
+            )
 
 
 def write_task(folder: Path, draft: TaskDraft) -> Task:

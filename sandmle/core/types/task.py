@@ -43,6 +43,8 @@ class RowCounts(_Record):
 
 
 class ThresholdRecord(_Record):
+    """All NaN where the task awards no medals because too few rows grade it."""
+
     gold: float
     silver: float
     bronze: float
@@ -64,6 +66,8 @@ class Provenance(_Record):
     index: int
     """Which draft of the corpus this was; every random stream is derived from (rng_seed, index)."""
     seed_id: str
+    origin: Literal["synthetic", "real"] = "synthetic"
+    """`real` marks rows of real data, which no training may take."""
     prompt_sha256: dict[str, str]
     """Role name to hash of the prompt it answered."""
     versions: dict[str, str]

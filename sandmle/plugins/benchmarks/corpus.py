@@ -1,4 +1,4 @@
-"""`corpus`: task directories that lie in one folder, as `sandmle synth` leaves them."""
+"""`corpus`: task directories that lie in one folder, as `sandmle synth` leaves them, or that a manifest lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from sandmle.core.errors import TaskError
-from sandmle.core.types.task import TaskLayout
+from sandmle.core.engine.tasks import task_dirs
 
 
 class CorpusConfig(BaseModel):
@@ -16,27 +15,19 @@ class CorpusConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path
-    """A folder of task directories, or one task directory."""
+    """A folder of task directories, one task directory, or a manifest that lists some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """The task directories directly below `path`."""
+    """The task directories that `path` stands for."""
 
     path: Path
 
     def task_dirs(self) -> Sequence[Path]:
-        """The task directories, sorted by name; `path` itself when it is one."""
-        if not self.path.is_dir():
-            raise TaskError(f"no such folder of tasks: {self.path}; make one with `sandmle synth -n 8 -o {self.path}`")
-        if TaskLayout(self.path).spec.is_file():
-            return [self.path]
-        found = sorted(one for one in self.path.iterdir() if _is_task(one))
-        if not found:
-            raise TaskError(f"{self.path} holds no task directory (a folder with a task.toml)")
-        return found
+        """The task directories, sorted by name.
 
-
-def _is_task(path: Path) -> bool:
-    # Drafts under way lie in hidden folders beside finished tasks.
-    return not path.name.startswith(".") and TaskLayout(path).spec.is_file()
+        Raises:
+            TaskError: there is none, or the manifest lists something else.
+        """
+        return list(task_dirs(self.path))

@@ -24,6 +24,7 @@ from sandmle.plugins.synthesizer.nodes import DraftContext
 from sandmle.plugins.synthesizer.roles import BUILT_IN
 
 CLOSE_DEADLINE_S: Final = 30.0
+_SHARED_OPTIONS: Final = frozenset({"script_timeout_s", "families", "metrics"})
 
 
 class GraphDrafter:
@@ -110,10 +111,10 @@ async def make_corpus(
 
 
 def make_role(toolkit: Toolkit, name: str) -> SynthRole:
-    """Build a role; one whose options have a `script_timeout_s` gets the synthesis' own unless it is set."""
+    """Build a role; options of its own that `[synthesis]` has too are taken from there unless they are set."""
     options: dict[str, Any] = dict(toolkit.settings.options(Kind.ROLE.value, name))
-    if "script_timeout_s" in toolkit.registry.spec(Kind.ROLE, name).config.model_fields:
-        options.setdefault("script_timeout_s", toolkit.settings.synthesis.script_timeout_s)
+    for option in _SHARED_OPTIONS & toolkit.registry.spec(Kind.ROLE, name).config.model_fields.keys():
+        options.setdefault(option, getattr(toolkit.settings.synthesis, option))
     role: SynthRole = toolkit.registry.make(Kind.ROLE, name, options)
     return role
 

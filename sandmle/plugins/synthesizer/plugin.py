@@ -11,15 +11,20 @@ from sandmle.core.types.synthesis import Evidence, TaskDraft, TaskProblem
 if TYPE_CHECKING:
     import typer
 
-    from sandmle.plugins.synthesizer.role_config import RoleConfig
+    from sandmle.plugins.synthesizer.role_config import RoleConfig, StrategistConfig
 
 
 @hookimpl
 def sandmle_register_synth_roles() -> Sequence[Spec[SynthRole]]:
-    from sandmle.plugins.synthesizer.role_config import RoleConfig
+    from sandmle.plugins.synthesizer.role_config import RoleConfig, StrategistConfig
 
     return [
-        Spec(name="data-strategist", summary="plans a task: domain, columns, hidden rule, noise", make=_strategist),
+        Spec(
+            name="data-strategist",
+            summary="plans a task: domain, columns, hidden rule, noise",
+            make=_strategist,
+            config=StrategistConfig,
+        ),
         Spec(
             name="ml-developer",
             summary="writes the script that generates the data",
@@ -50,10 +55,10 @@ def sandmle_register_commands(app: "typer.Typer") -> None:
     register(app)
 
 
-def _strategist(config: object) -> SynthRole:
+def _strategist(config: "StrategistConfig") -> SynthRole:
     from sandmle.plugins.synthesizer.roles import DataStrategist
 
-    return DataStrategist()
+    return DataStrategist(config=config)
 
 
 def _developer(config: "RoleConfig") -> SynthRole:

@@ -12,3 +12,14 @@ class RoleConfig(BaseModel):
 
     script_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     """Deadline of one script; `synthesis.script_timeout_s` unless this role's own section says otherwise."""
+
+
+class StrategistConfig(BaseModel):
+    """`[plugin.role.data-strategist]`; both are taken from `[synthesis]` unless they are set here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    families: tuple[str, ...] = ()
+    """Rule families a plan may have; empty allows any."""
+    metrics: tuple[str, ...] = ()
+    """Metrics a plan may have; empty allows any."""

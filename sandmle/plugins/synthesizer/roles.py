@@ -14,7 +14,7 @@ from sandmle.core.types.synthesis import Development, Evaluation, Strategy, Writ
 from sandmle.plugins.synthesizer import prompts
 from sandmle.plugins.synthesizer.files import BOARD_COLUMN, check_files
 from sandmle.plugins.synthesizer.population import check_format, run_population
-from sandmle.plugins.synthesizer.role_config import RoleConfig
+from sandmle.plugins.synthesizer.role_config import RoleConfig, StrategistConfig
 from sandmle.plugins.synthesizer.scripts import run_generator
 from sandmle.plugins.synthesizer.tables import FaultError
 from sandmle.plugins.synthesizer.wording import check_description
@@ -50,6 +50,7 @@ def _random_draw(dossier: Dossier) -> dict[str, int]:
 class DataStrategist:
     """Plans: a new domain for the seed's DNA, with a hidden rule and noise."""
 
+    config: StrategistConfig = field(default_factory=StrategistConfig)
     name: str = STRATEGIST
     answer_type: type[BaseModel] = Strategy
 
@@ -74,25 +75,30 @@ class DataStrategist:
                     "summary": metric.summary,
                 }
                 for metric in METRICS.values()
+                if not self.config.metrics or metric.name in self.config.metrics
             ],
+            "families": list(self.config.families),
             "accepted": list(dossier.accepted),
         }
         return prompts.conversation(self.name, blocks)
 
     async def trial(self, answer: BaseModel, dossier: Dossier, sandbox: Sandbox) -> RoleVerdict:
         try:
-            _check_plan(cast(Strategy, answer), dossier)
+            _check_plan(cast(Strategy, answer), dossier, self.config)
         except FaultError as fault:
             return RoleVerdict(problem=str(fault))
         return RoleVerdict()
 
 
-def _check_plan(plan: Strategy, dossier: Dossier) -> None:
+def _check_plan(plan: Strategy, dossier: Dossier, config: StrategistConfig) -> None:
     seed = dossier.seed
     if (plan.modality, plan.task_type) != (seed.modality, seed.task_type):
         raise FaultError(f"modality and task_type must be the seed's: {seed.modality} {seed.task_type}")
     if plan.metric not in METRICS:
         raise FaultError(f"metric {plan.metric!r} is not in the list: {', '.join(METRICS)}")
+    for name, allowed in (("metric", config.metrics), ("rule_family", config.families)):
+        if allowed and getattr(plan, name) not in allowed:
+            raise FaultError(f"{name} must be one of {', '.join(allowed)}, not {getattr(plan, name)!r}")
     values = METRICS[plan.metric].prediction is Prediction.VALUE
     if values != (plan.task_type == "regression"):
         raise FaultError(f"metric {plan.metric!r} does not suit {plan.task_type}")

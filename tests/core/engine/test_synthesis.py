@@ -19,6 +19,7 @@ from sandmle.core.engine.synthesis import (
     DraftOutcome,
     SynthesisResult,
     derive_rng_seed,
+    recorded_settings,
     synthesize,
 )
 from sandmle.core.engine.toolkit import Toolkit
@@ -270,6 +271,19 @@ async def test_every_committed_draft_is_announced_in_order(tmp_path: Path) -> No
 async def test_without_seeds_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no seeds"):
         await make(tmp_path, Drafter(), seeds=0)
+
+
+async def test_only_the_named_seeds_are_amplified_and_a_wrong_name_says_so(tmp_path: Path) -> None:
+    seen: list[str] = []
+    await make(tmp_path / "a", Drafter(lambda assignment: seen.append(assignment.seed.seed_id)), 3, seed_ids=("s1",))
+    assert set(seen) == {"s1"}
+    with pytest.raises(UsageError, match="no seed 'S1'"):
+        await make(tmp_path / "b", Drafter(), 3, seed_ids=("S1",))
+
+
+async def test_a_restriction_is_part_of_what_a_corpus_is(tmp_path: Path) -> None:
+    assert "families" not in recorded_settings(make_toolkit(), 0)["synthesis"]
+    assert recorded_settings(make_toolkit(families=("a",)), 0)["synthesis"]["families"] == ["a"]
 
 
 def test_streams_differ_by_corpus_index_and_purpose() -> None:

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from sandmle.core.engine.tasks import FILE_TIME_S, list_tasks, read_task, spec_toml, verify_task, write_task
+from sandmle.core.engine.tasks import (
+    FILE_TIME_S,
+    list_tasks,
+    read_task,
+    refuse_real,
+    spec_toml,
+    verify_task,
+    write_task,
+)
 from sandmle.core.errors import TaskError
 from sandmle.core.types.score import Direction, Prediction
 from sandmle.core.types.synthesis import TaskDraft
@@ -124,12 +132,48 @@ def test_tasks_are_listed_by_name_and_other_folders_passed_over(tmp_path: Path):
 
 
 def test_a_folder_without_tasks_says_so(tmp_path: Path):
-    with pytest.raises(TaskError, match=r"no folder in it has a task\.toml"):
+    with pytest.raises(TaskError, match="holds no task directory"):
         list_tasks(tmp_path)
-    with pytest.raises(TaskError, match="not a directory"):
+    with pytest.raises(TaskError, match="no such folder of tasks"):
         list_tasks(tmp_path / "none")
     with pytest.raises(TaskError, match=r"it has no task\.toml"):
         read_task(tmp_path)
+
+
+def test_a_manifest_lists_tasks_relative_to_itself(tmp_path: Path):
+    for task_id in ("b-1", "a-2", "c-3"):
+        write_task(tmp_path / "made", draft(task_id))
+    manifest = tmp_path / "lists" / "train.txt"
+    manifest.parent.mkdir()
+    manifest.write_text("# for training\n../made/b-1\n\n../made/a-2\n")
+    assert [task.spec.task_id for task in list_tasks(manifest)] == ["a-2", "b-1"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [("", "lists no task"), ("made", "is no task directory"), ("made/a-2\nmade/a-2", "twice"), ("\xff", "cannot read")],
+)
+def test_a_manifest_that_cannot_be_followed_is_refused(tmp_path: Path, lines: str, said: str):
+    write_task(tmp_path / "made", draft("a-2"))
+    manifest = tmp_path / "train.txt"
+    manifest.write_bytes(lines.encode("latin-1"))
+    with pytest.raises(TaskError, match=said):
+        list_tasks(manifest)
+
+
+def test_real_rows_are_refused_for_training_by_their_mark(tmp_path: Path):
+    made = draft("real-1")
+    provenance = made.spec.provenance.model_copy(update={"origin": "real"})
+    real = TaskDraft(
+        spec=made.spec.model_copy(update={"provenance": provenance}),
+        description=made.description,
+        public=made.public,
+        private=made.private,
+    )
+    synthetic = write_task(tmp_path, draft("a-2"))
+    refuse_real([synthetic])
+    with pytest.raises(TaskError, match="real data that is kept for measuring"):
+        refuse_real([synthetic, write_task(tmp_path, real)])
 
 
 @pytest.mark.parametrize(

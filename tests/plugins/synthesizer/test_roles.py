@@ -8,6 +8,7 @@ from sandmle.core.contracts.synthesis import Dossier, SynthRole
 from sandmle.core.types.synthesis import Development, Evaluation, Strategy
 from sandmle.plugins.synthesizer import prompts
 from sandmle.plugins.synthesizer.population import check_format, run_population
+from sandmle.plugins.synthesizer.role_config import StrategistConfig
 from sandmle.plugins.synthesizer.roles import DataStrategist, MlDeveloper, MlopsEngineer, TechnicalWriter
 from sandmle.plugins.synthesizer.scripts import run_generator
 from sandmle.plugins.synthesizer.tables import FaultError
@@ -49,7 +50,7 @@ async def test_the_blocks_of_the_prompts_are_the_agreed_ones(dossier) -> None:
         for role in (DataStrategist(), MlDeveloper(), MlopsEngineer(), TechnicalWriter())
     }
     draw = {"rng_seed": 11, "index": 3}
-    assert list(seen["data-strategist"]) == ["Seed", "Random draw", "Metrics", "Accepted already"]
+    assert list(seen["data-strategist"]) == ["Seed", "Random draw", "Metrics", "Rule families", "Accepted already"]
     assert seen["data-strategist"]["Seed"]["dna"] == {"rows": 300, "columns": 4}
     assert seen["data-strategist"]["Accepted already"] == ["Doors of oak"]
     assert {"name", "direction", "prediction", "summary"} == set(seen["data-strategist"]["Metrics"][0])
@@ -61,6 +62,19 @@ async def test_the_blocks_of_the_prompts_are_the_agreed_ones(dossier) -> None:
     train = next(one for one in seen["mlops-engineer"]["Files"] if one["path"] == "train.csv")
     assert train["head"].splitlines()[0] == "door_id,film,humidity,wood,minutes"
     assert len(train["head"].splitlines()) == 3
+
+
+async def test_a_strategist_with_restrictions_offers_and_takes_only_those(dossier, stage) -> None:
+    strict = DataStrategist(config=StrategistConfig(families=("sum-of-parts",), metrics=("rmse", "mae")))
+    seen = blocks(strict.prompt(dossier)[1].content)
+    assert seen["Rule families"] == ["sum-of-parts"]
+    assert [one["name"] for one in seen["Metrics"]] == ["rmse", "mae"]
+    plan = dossier.answers["data-strategist"]
+    allowed = plan.model_copy(update={"rule_family": "sum-of-parts", "metric": "mae"})
+    assert (await strict.trial(allowed, dossier, stage.sandbox)).problem is None
+    for change, said in (({"rule_family": "another"}, "rule_family must be one of"), ({"metric": "r2"}, "metric must")):
+        verdict = await strict.trial(allowed.model_copy(update=change), dossier, stage.sandbox)
+        assert said in str(verdict.problem)
 
 
 async def test_no_prompt_but_the_strategists_own_shows_private_files(dossier) -> None:

@@ -10,15 +10,15 @@ from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Prediction
 from sandmle.plugins.llms.offline.demonstrator.programs import FEATURES, OUTPUTS, Program
 
-GRID_MODELS: Final = ("linear", "sparse", "boosting")
-"""One model of each character; `knn` and `forest` hardly ever earn a medal that none of these earns."""
+GRID_MODELS: Final = ("sparse", "boosting")
+"""One linear and one of trees: the others hardly ever earn a medal where neither of these does."""
 _OUTPUT: Final[Mapping[Prediction, str]] = MappingProxyType(
     {Prediction.VALUE: "value", Prediction.LABEL: "label", Prediction.PROBABILITY: "probability"}
 )
 
 
 def grid() -> tuple[Program, ...]:
-    """Every representation with three models and all outputs, gaps filled, first settings: 216 programs."""
+    """Every representation with two models and all outputs, gaps filled, first settings: 144 programs."""
     return tuple(
         Program(features=features, fill="median", model=model, setting="a", output=output)
         for features, model, output in product(FEATURES, GRID_MODELS, OUTPUTS)

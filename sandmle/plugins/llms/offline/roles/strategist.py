@@ -34,7 +34,12 @@ def strategy(question: Question) -> dict[str, Any]:
     modality, task_type = seed.get("modality"), seed.get("task_type")
     if not isinstance(seed.get("dna", {}), Mapping):
         raise Unanswerable("The seed's 'dna' is not an object.")
-    families = [one for one in FAMILIES if one.modality == modality and task_type in one.task_types]
+    allowed = _allowed_families(question)
+    families = [
+        one
+        for one in FAMILIES
+        if one.modality == modality and task_type in one.task_types and (not allowed or one.name in allowed)
+    ]
     if not families:
         raise Unanswerable(f"No rule family is known for {modality!r} and {task_type!r}.")
     # Neighbouring drafts differ in family and domain; what they share is drawn.
@@ -45,6 +50,11 @@ def strategy(question: Question) -> dict[str, Any]:
 def _titles(question: Question) -> tuple[str, ...]:
     titles = question.blocks.get("accepted already", ())
     return tuple(str(title) for title in titles) if isinstance(titles, Sequence) else ()
+
+
+def _allowed_families(question: Question) -> tuple[str, ...]:
+    names = question.blocks.get("rule families", ())
+    return tuple(str(name) for name in names) if isinstance(names, Sequence) else ()
 
 
 def _known_metrics(question: Question) -> tuple[str, ...]:

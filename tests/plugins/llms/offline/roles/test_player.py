@@ -17,6 +17,8 @@ from sandmle.plugins.llms.offline.roles.noise import NOISES
 from sandmle.plugins.llms.offline.roles.player import ROLES, play
 from sandmle.plugins.llms.offline.roles.strategist import DOMAINS
 from sandmle.plugins.synthesizer import prompts
+from sandmle.plugins.synthesizer.role_config import StrategistConfig
+from sandmle.plugins.synthesizer.roles import DataStrategist
 
 from .conftest import answer, conversation, find_dossiers, generate, make_dossier, make_seed, with_answer
 
@@ -40,6 +42,16 @@ def repaired(role: str, dossier: Any, *problems: str) -> str:
     for problem in problems:
         messages = [*messages, Message(role="assistant", content=play(messages)), prompts.repair(problem)]
     return play(messages)
+
+
+def test_the_strategist_keeps_to_the_rule_families_it_is_offered() -> None:
+    allowed = ("ring-distance", "code-parts")
+    config = StrategistConfig(families=allowed)
+    for index in range(6):
+        messages = DataStrategist(config=config).prompt(make_dossier(SEED, index=index, rng_seed=index))
+        assert json.loads(play(messages))["rule_family"] in allowed
+    text = make_dossier(make_seed("text", "classification"))
+    assert play(DataStrategist(config=config).prompt(text)).startswith("No rule family is known")
 
 
 @pytest.mark.parametrize("role", list(ROLES))
