@@ -1,4 +1,4 @@
-"""`sandmle synth` makes a corpus; `sandmle tasks` lists, shows and checks one."""
+"""`sandmle synth` makes a corpus, `synth-splits` one in parts; `sandmle tasks` lists, shows, checks and splits."""
 
 import json
 from pathlib import Path
@@ -16,6 +16,7 @@ Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one configuration key; may be repeated.")
 ]
 Folder = Annotated[Path, typer.Argument(help="A corpus, a folder of task directories, or one task directory.")]
+HeldOutFamilies = Annotated[int, typer.Option(min=1, help="Rule families that only the held-out part has.")]
 
 FOUND_PROBLEMS, FELL_SHORT = 1, 3
 
@@ -25,6 +26,7 @@ tasks_app = typer.Typer(no_args_is_help=True, help="List, show and check task di
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(synth)
+    app.command()(synth_splits)
     app.add_typer(tasks_app, name="tasks")
 
 
@@ -62,6 +64,39 @@ def synth(
     if not result.complete:
         typer.echo(_why_short(result, toolkit.settings.synthesis.max_drafts_per_task), err=True)
         raise typer.Exit(FELL_SHORT)
+
+
+def synth_splits(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for corpora and manifests; resumed likewise.")],
+    train: Annotated[int, typer.Option(min=1, help="Training tasks.")] = 64,
+    validation: Annotated[int, typer.Option(min=0, help="Tasks to choose checkpoints on.")] = 16,
+    fresh: Annotated[int, typer.Option(min=0, help="Tasks of known families and seeds, never trained on.")] = 24,
+    held_out: Annotated[int, typer.Option(min=1, help="Tasks of families and seeds never trained on.")] = 32,
+    held_out_families: HeldOutFamilies = 4,
+    rng_seed: Annotated[int, typer.Option("--rng-seed", help="Decides every random choice.")] = 0,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Make a corpus in parts: train, validation, fresh data of known families, held-out families and seeds."""
+    from sandmle.core.engine.config import parse_assignments
+    from sandmle.core.engine.interrupts import run_until_interrupted
+    from sandmle.core.hooks.registry import Kind
+    from sandmle.plugins.synthesizer.learning_corpus import Sizes, make_split
+
+    toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []))
+    sizes = Sizes(train=train, validation=validation, fresh=fresh, held_out=held_out, families=held_out_families)
+    progress = toolkit.make(Kind.TRACKER, "progress")
+    try:
+        results, table = run_until_interrupted(
+            lambda drain: make_split(toolkit, out, sizes, rng_seed, drain=drain, on_event=progress.record)
+        )
+    finally:
+        progress.close()
+    if table is None:
+        typer.echo(_why_short(results[-1], toolkit.settings.synthesis.max_drafts_per_task), err=True)
+        raise typer.Exit(FELL_SHORT)
+    _print_table(table, as_json)
 
 
 def _summary(result: "SynthesisResult") -> dict[str, Any]:
@@ -148,6 +183,41 @@ def tasks_check(folder: Folder, as_json: Json = False) -> None:
         typer.echo(f"{report.tasks} tasks, {len(problems)} problems")
     if problems:
         raise typer.Exit(FOUND_PROBLEMS)
+
+
+@tasks_app.command("split")
+def tasks_split(
+    folders: Annotated[list[Path], typer.Argument(help="Corpora, or manifests of tasks.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the manifests and split.json.")],
+    held_out_families: HeldOutFamilies = 4,
+    held_out_seeds: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of the seeds of every kind held out too; 0 holds out none.")
+    ] = 0.25,
+    validation: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the known tasks.")] = 0.15,
+    fresh: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the known tasks.")] = 0.25,
+    rng_seed: Annotated[int, typer.Option("--rng-seed", help="Decides who is where.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Part tasks that are there into train, validation, fresh and held-out: manifests for --tasks."""
+    from sandmle.core.engine.tasks import list_tasks
+    from sandmle.plugins.synthesizer.splits import Holdout, draw_families, draw_seeds, part_tasks, write_split
+
+    tasks = [task for folder in folders for task in list_tasks(folder)]
+    modalities = {task.spec.rule_family: task.spec.modality for task in tasks}
+    kinds = {one.spec.provenance.seed_id: f"{one.spec.modality} {one.spec.task_type}" for one in tasks}
+    ordered = sorted(modalities, key=lambda family: (modalities[family], family))
+    holdout = Holdout(
+        families=draw_families(ordered, held_out_families, rng_seed),
+        seed_ids=draw_seeds(kinds, held_out_seeds, rng_seed),
+    )
+    parts = part_tasks(tasks, holdout, validation=validation, fresh=fresh, rng_seed=rng_seed)
+    _print_table(write_split(out, parts, holdout), as_json)
+
+
+def _print_table(table: dict[str, Any], as_json: bool) -> None:
+    from sandmle.plugins.synthesizer.splits import table_lines
+
+    _print_json(table) if as_json else typer.echo("\n".join(table_lines(table)))
 
 
 def _print_json(document: Any) -> None:
