@@ -1,5 +1,6 @@
 """Episodes in, numbers out: how each agent did, with bootstrap intervals over tasks."""
 
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -83,14 +84,19 @@ def _summary(key: tuple[str, str, str], episodes: Sequence[Episode]) -> AgentSum
         episodes=len(episodes),
         infrastructure_rate=1 - len(counting) / len(episodes),
         valid=over_tasks(lambda episode: float(episode.grade is not None and episode.grade.valid)),
-        any_medal=over_tasks(lambda episode: float(_medal(episode) is not Medal.NONE)),
-        gold=over_tasks(lambda episode: float(_medal(episode) is Medal.GOLD)),
-        silver=over_tasks(lambda episode: float(_medal(episode) is Medal.SILVER)),
-        bronze=over_tasks(lambda episode: float(_medal(episode) is Medal.BRONZE)),
-        above_median=over_tasks(lambda episode: float(episode.grade is not None and episode.grade.above_median)),
+        any_medal=over_tasks(_awarded(lambda episode: _medal(episode) is not Medal.NONE)),
+        gold=over_tasks(_awarded(lambda episode: _medal(episode) is Medal.GOLD)),
+        silver=over_tasks(_awarded(lambda episode: _medal(episode) is Medal.SILVER)),
+        bronze=over_tasks(_awarded(lambda episode: _medal(episode) is Medal.BRONZE)),
+        above_median=over_tasks(_awarded(lambda episode: episode.grade is not None and episode.grade.above_median)),
         human_rank=over_tasks(_human_rank),
         reward=over_tasks(lambda episode: episode.reward.total if episode.reward else None),
     )
+
+
+def _awarded(holds: Callable[[Episode], bool]) -> Callable[[Episode], float | None]:
+    """A share over the tasks that award medals: those without thresholds (NaN) have no part in it."""
+    return lambda episode: None if math.isnan(episode.thresholds.bronze) else float(holds(episode))
 
 
 def _medal(episode: Episode) -> Medal:

@@ -1,0 +1,1 @@
+"""The benchmark `realdata`: the real rows behind the built-in seeds, as tasks to measure with and never to train on."""
