@@ -92,6 +92,8 @@ def agent_line(agent: AgentSummary) -> str:
         "HumanRank": agent.human_rank,
     }
     numbers = ", ".join(f"{name} {_interval(value)}" for name, value in shown.items())
+    if agent.any_medal.tasks < agent.human_rank.tasks:
+        numbers += f"; medals over the {agent.any_medal.tasks} of {agent.human_rank.tasks} tasks that award them"
     return f"{agent.model} ({agent.scaffold}, {agent.feedback}): {numbers}"
 
 

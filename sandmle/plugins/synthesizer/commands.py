@@ -52,7 +52,7 @@ def synth(
         "synthesis.model": model,
         "synthesis.seeds": list(seeds) if seeds else None,
     }
-    toolkit: Toolkit = context.obj.override({**parse_assignments(assignments or []), **words})
+    toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []), words)
     progress = toolkit.make(Kind.TRACKER, "progress")
     try:
         result = run_until_interrupted(
@@ -221,4 +221,7 @@ def _print_table(table: dict[str, Any], as_json: bool) -> None:
 
 
 def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
+    from sandmle.core.engine.summary import json_ready
+
+    # Thresholds of a task that awards no medals are NaN, for which JSON has no word.
+    typer.echo(json.dumps(json_ready(document), ensure_ascii=False, allow_nan=False, indent=2))

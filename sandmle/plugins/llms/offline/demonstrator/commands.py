@@ -57,5 +57,5 @@ def _measured(toolkit: "Toolkit", folder: Path, workers: int) -> "tuple[list[Res
     def told(done: int, of: int) -> None:
         typer.echo(f"{done}/{of} tasks of {folder} measured", err=True)
 
-    results = asyncio.run(measure(toolkit, folder, tasks, grid(), workers=workers, on_task=told))
+    results = asyncio.run(measure(toolkit, tasks, grid(), workers=workers, on_task=told))
     return results, {task.spec.task_id: task.spec.metric.name for task in tasks}

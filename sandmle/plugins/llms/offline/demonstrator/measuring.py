@@ -1,14 +1,14 @@
 """Runs the grid on task directories: one sandboxed session per task, public files only, every result stored.
 
-Results lie in the corpus folder as `stats.jsonl`, one line per task and program, found again by the hashes of both:
-the same call goes on where it was stopped, and a changed task or program is measured anew.
+Results lie beside the task directories as `stats.jsonl`, one line per task and program, found again by the hashes
+of both: the same call goes on where it was stopped, and a changed task or program is measured anew.
 """
 
 import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -59,19 +59,17 @@ class Result:
 
 async def measure(
     toolkit: Toolkit,
-    folder: Path,
     tasks: Sequence[Task],
     programs: Sequence[Program],
     *,
     workers: int = 2,
     on_task: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Result]:
-    """Measure `programs` on `tasks`; what `folder/stats.jsonl` holds already is not run again.
+    """Measure `programs` on `tasks`; what the `stats.jsonl` beside a task holds already is not run again.
 
     Args:
         toolkit: `synthesis.sandbox` says where programs run.
-        folder: the corpus folder.
-        tasks: its tasks.
+        tasks: of any folders.
         programs: of the table.
         workers: sessions at once.
         on_task: told the number of tasks done and of all.
@@ -79,7 +77,8 @@ async def measure(
     Raises:
         InfrastructureError: the sandbox, the grader or the disk failed.
     """
-    known = _known(folder / STATS)
+    folders = sorted({task.layout.root.parent for task in tasks})
+    known = {key: result for folder in folders for key, result in _known(folder / STATS).items()}
     wanted = [(task, _task_sha256(task)) for task in tasks]
     missing = [
         (task, digest, left)
@@ -88,8 +87,9 @@ async def measure(
     ]
     if missing:
         async with _bench(toolkit) as (sandbox, grader):
-            with open_log(folder / STATS) as log:
-                bench = _Bench(sandbox=sandbox, grader=grader, log=log, known=known)
+            with ExitStack() as stack:
+                logs = {folder: stack.enter_context(open_log(folder / STATS)) for folder in folders}
+                bench = _Bench(sandbox=sandbox, grader=grader, logs=logs, known=known)
                 await _work_off(bench, missing, workers, lambda done: on_task(done, len(missing)))
     return [known[digest, program_sha256(one)] for _, digest in wanted for one in programs]
 
@@ -98,11 +98,11 @@ async def measure(
 class _Bench:
     sandbox: Sandbox
     grader: LocalGrader
-    log: LineLog
+    logs: dict[Path, LineLog]
     known: dict[tuple[str, str], Result]
 
-    def keep(self, result: Result) -> None:
-        self.log.append(json.dumps(asdict(result)).encode(), durable=False)
+    def keep(self, task: Task, result: Result) -> None:
+        self.logs[task.layout.root.parent].append(json.dumps(asdict(result)).encode(), durable=False)
         self.known[result.task_sha256, result.program_sha256] = result
 
 
@@ -150,7 +150,7 @@ async def _measure_task(bench: _Bench, task: Task, digest: str, programs: list[P
         async with bench.sandbox.session(public_dir=task.layout.public, limits=SandboxLimits()) as session:
             while waiting:
                 program = waiting.pop()
-                bench.keep(result := await _measure_one(bench, session, task, digest, program))
+                bench.keep(task, result := await _measure_one(bench, session, task, digest, program))
                 # A session that a program took down is of no use to the others.
                 if result.wall_s < 0:
                     break
