@@ -29,7 +29,6 @@ class AdapterShape:
 
     rank: int = 32
     alpha: float = 64.0
-    dropout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,6 @@ def add_adapter(module: Any, shape: AdapterShape, rng_seed: int) -> Any:
         task_type="CAUSAL_LM",
         r=shape.rank,
         lora_alpha=shape.alpha,
-        lora_dropout=shape.dropout,
         target_modules=list(TARGETS),
     )
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():

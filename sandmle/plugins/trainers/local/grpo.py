@@ -35,7 +35,7 @@ class UpdateReport:
     clipped: float
     kl: float
     rollout_gap: float
-    """Of |rollout - recomputed log-prob|, before the first update."""
+    """Of |rollout - recomputed log-prob| in the first minibatch, before any update."""
     tokens: int
 
 
@@ -69,11 +69,7 @@ class Grpo:
         parts = [
             list(micro_batches(part, self._config.micro_batch_tokens, self._device)) for part in self._split(items, rng)
         ]
-        # The first pass over the first minibatch is itself before any update.
-        old = [[self._log_probs(batch) for batch in part] for part in parts]
-        gap = self._rollout_gap(parts, old)
-        if self._config.old_log_probs == "rollout":
-            old = [[batch.rollout_log_probs for batch in part] for part in parts]
+        old = [None, *([self._old(batch) for batch in part] for part in parts[1:])]
         totals = _Totals()
         self._module.train()
         try:
@@ -81,8 +77,9 @@ class Grpo:
                 loss = self._accumulate(part, before, totals)
                 totals.add_minibatch(loss, optimizer.update(step, loss, kept))
         finally:
+            optimizer.zero()
             self._module.eval()
-        return totals.report(gap, trained_tokens(items))
+        return totals.report(trained_tokens(items))
 
     def _split(self, items: Sequence[Weighted], rng: random.Random) -> list[list[Weighted]]:
         owners = sorted({item.sequence.episode_id for item in items})
@@ -94,30 +91,23 @@ class Grpo:
             parts[part_of[item.sequence.episode_id]].append(item)
         return parts
 
-    def _log_probs(self, batch: MicroBatch) -> torch.Tensor:
+    def _old(self, batch: MicroBatch) -> torch.Tensor:
+        """What the ratio of a later minibatch is taken against; the first one's is its own pass, before any update."""
+        if self._config.old_log_probs == "rollout":
+            return batch.rollout_log_probs
         with torch.no_grad():
             return action_log_probs(self._module, batch, self._temperature)[0]
 
-    def _rollout_gap(self, parts: list[list[MicroBatch]], old: list[list[torch.Tensor]]) -> float:
-        pairs = [
-            (batch, one) for part, ones in zip(parts, old, strict=True) for batch, one in zip(part, ones, strict=True)
-        ]
-        differences = torch.cat([(one - batch.rollout_log_probs).abs() for batch, one in pairs])
-        gap = float(differences.mean())
-        if gap > self._config.rollout_gap:
-            raise PluginError(
-                f"the rollouts' log-probs are {gap:.3g} nats per token away from those of the weights that are trained "
-                "(plugin.trainer.local.grpo.rollout_gap sets the limit): the episodes were sampled from another policy"
-            )
-        return gap
-
-    def _accumulate(self, part: list[MicroBatch], old: list[torch.Tensor], totals: "_Totals") -> float:
-        """Add a minibatch's gradient; gives its loss."""
+    def _accumulate(self, part: list[MicroBatch], old: list[torch.Tensor] | None, totals: "_Totals") -> float:
+        """Add a minibatch's gradient; gives its loss. The first minibatch has no old log-probs yet."""
         tokens = sum(len(batch.owner) for batch in part)
         sequences = sum(len(batch.lengths) for batch in part)
         loss = 0.0
-        for batch, before in zip(part, old, strict=True):
+        for at, batch in enumerate(part):
             new, entropy = action_log_probs(self._module, batch, self._temperature)
+            if old is None:
+                totals.add_gaps((new.detach() - batch.rollout_log_probs).abs())
+            before = self._first(new, batch) if old is None else old[at]
             per_token = policy_loss(new, before, batch.advantages, self._clip)
             divergence = self._divergence(new, batch)
             per_token = per_token + self._config.kl * divergence
@@ -131,7 +121,16 @@ class Grpo:
                 clipped=clipped_share(new, before, batch.advantages, self._clip),
                 kl=divergence.detach(),
             )
+        if totals.gap > self._config.rollout_gap:
+            raise PluginError(
+                f"the rollouts' log-probs are {totals.gap:.3g} nats per token away from those of the weights that are "
+                "trained (plugin.trainer.local.grpo.rollout_gap sets the limit): the episodes were sampled from "
+                "another policy"
+            )
         return loss
+
+    def _first(self, new: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
+        return batch.rollout_log_probs if self._config.old_log_probs == "rollout" else new.detach()
 
     def _divergence(self, new: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
         if self._reference is None:
@@ -148,6 +147,15 @@ class _Totals:
         self._sums: dict[str, float] = {}
         self._tokens = 0
         self._minibatches: list[tuple[float, float]] = []
+        self._gaps: list[torch.Tensor] = []
+
+    @property
+    def gap(self) -> float:
+        """Mean absolute difference between rollout and recomputed log-probs."""
+        return float(torch.cat(self._gaps).mean())
+
+    def add_gaps(self, gaps: torch.Tensor) -> None:
+        self._gaps.append(gaps)
 
     def add(self, **values: torch.Tensor) -> None:
         self._tokens += len(next(iter(values.values())))
@@ -157,7 +165,7 @@ class _Totals:
     def add_minibatch(self, loss: float, grad_norm: float) -> None:
         self._minibatches.append((loss, grad_norm))
 
-    def report(self, gap: float, tokens: int) -> UpdateReport:
+    def report(self, tokens: int) -> UpdateReport:
         means = {name: value / self._tokens for name, value in self._sums.items()}
         losses, norms = zip(*self._minibatches, strict=True)
         return UpdateReport(
@@ -167,6 +175,6 @@ class _Totals:
             nll=means["nll"],
             clipped=means["clipped"],
             kl=means["kl"],
-            rollout_gap=gap,
+            rollout_gap=self.gap,
             tokens=tokens,
         )

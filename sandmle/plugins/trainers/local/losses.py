@@ -22,14 +22,36 @@ def action_log_probs(module: Any, batch: MicroBatch, temperature: float) -> tupl
     The head is applied at sampled tokens only; observations and prompts are most of a trajectory.
     """
     base = module.get_base_model() if hasattr(module, "get_base_model") else module
-    # Causal attention never looks at the padding on the right.
-    hidden = base.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state[:, :-1]
+    hidden = _hidden(base.base_model, batch)[:, :-1]
     logits = base.get_output_embeddings()(hidden[batch.trained]).float() / (temperature or 1.0)
     log_probs = torch.log_softmax(logits, dim=-1)
     targets = batch.ids[:, 1:][batch.trained]
     picked = log_probs.gather(-1, targets[:, None])[:, 0]
     entropy = -(log_probs.detach().exp() * log_probs.detach()).sum(dim=-1)
     return picked, entropy
+
+
+def _hidden(backbone: Any, batch: MicroBatch) -> torch.Tensor:
+    """Last hidden states of `batch.ids`, [sequences, tokens, width]; gradients reach the shared beginning, too."""
+    # Causal attention never looks at the padding on the right.
+    if not len(batch.shared):
+        plain: torch.Tensor = backbone(input_ids=batch.ids, use_cache=False).last_hidden_state
+        return plain
+    cache = backbone(input_ids=batch.shared[None], use_cache=True).past_key_values
+    cache.batch_repeat_interleave(len(batch.ids))
+    before, new = len(batch.shared), batch.ids.shape[1]
+    positions = torch.arange(before, before + new, device=batch.ids.device)
+    columns = torch.arange(before + new, device=batch.ids.device)
+    mask = columns[None, :] <= positions[:, None]
+    output = backbone(
+        input_ids=batch.ids,
+        past_key_values=cache,
+        position_ids=positions[None],
+        attention_mask=mask[None, None],
+        use_cache=True,
+    )
+    hidden: torch.Tensor = output.last_hidden_state
+    return hidden
 
 
 def policy_loss(new: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor, clip: Clip) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """Losses against plain Python, and sums over micro-batches against the whole."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from sandmle.core.engine.training import TrainingSequence
 from sandmle.plugins.trainers.local.batches import Weighted, micro_batches, trained_tokens
-from sandmle.plugins.trainers.local.losses import Clip, clipped_share, k3, policy_loss, token_weights
+from sandmle.plugins.trainers.local.losses import Clip, action_log_probs, clipped_share, k3, policy_loss, token_weights
 
 LOG_PROB = st.floats(-4, 0)
 ADVANTAGE = st.floats(-3, 3)
@@ -78,7 +79,7 @@ def test_micro_batches_hold_every_sampled_token_once_with_its_own_advantage(turn
         targets = batch.ids[:, 1:][batch.trained].tolist()
         assert 900 not in targets
         assert 901 not in targets
-        assert batch.ids.numel() <= most_tokens or len(batch.ids) == 1
+        assert len(batch.shared) + batch.ids.numel() <= most_tokens or len(batch.ids) == 1
         found += zip(targets, batch.advantages.tolist(), batch.rollout_log_probs.tolist(), strict=True)
     wanted = [
         (token, item.advantage, pytest.approx(log_prob))
@@ -106,3 +107,28 @@ def test_weights_of_micro_batches_sum_to_one_in_either_aggregation(turns, most_t
         for row in range(len(batch.ids))
     ]
     assert by_sequence == pytest.approx([1 / sequences] * sequences, abs=1e-5)
+
+
+def test_a_shared_beginning_read_once_gives_the_same_numbers_and_gradients(toy, imitator):
+    module = toy.toy_toolkit().open_model(f"local/{imitator}").module
+    turns = [[3, 2], [1], [4, 1, 2], [5]]
+    made = [sequence(number, lengths) for number, lengths in enumerate(turns)]
+    small = [tuple(token % 250 for token in item.sequence.observation_tokens) for item in made]
+    items = [
+        replace(item, sequence=replace(item.sequence, observation_tokens=tokens))
+        for item, tokens in zip(made, small, strict=True)
+    ]
+
+    def gradient(batches) -> tuple[float, torch.Tensor]:
+        module.zero_grad()
+        loss = sum((action_log_probs(module, one, 1.0)[0] * one.advantages).sum() for one in batches)
+        loss.backward()
+        return loss.item(), module.get_input_embeddings().weight.grad.clone()
+
+    [together] = micro_batches(items, 1000, "cpu")
+    assert len(together.shared) == 1
+    apart = [one for item in items for one in micro_batches([item], 1000, "cpu")]
+    assert all(len(one.shared) == 0 for one in apart)
+    (loss, moved), (other_loss, other_moved) = gradient([together]), gradient(apart)
+    assert loss == pytest.approx(other_loss, abs=1e-4)
+    assert torch.allclose(moved, other_moved, atol=1e-4)
