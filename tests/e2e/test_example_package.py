@@ -53,7 +53,7 @@ async def test_its_scaffold_passes_the_conformance_suite(installed, monkeypatch)
     from sandmle_frugal.config import OneCallConfig
     from sandmle_frugal.scaffold import OneCall
 
-    await check_scaffold(OneCall(OneCallConfig()))
+    await check_scaffold(OneCall(OneCallConfig()), ["```python\nprint('done')\n```"])
 
 
 def test_its_configuration_is_validated_by_its_own_type(installed, sandmle):

@@ -81,8 +81,8 @@ for top, folders, files in os.walk("/"):
         try:
             if name in ("answers.csv", "oracle.csv", "leaderboard.csv", "task.toml"):
                 found.append(path)
-            elif os.path.getsize(path) < 2_000_000 and marker.encode() in open(path, "rb").read():
-                found.append(path)
+            elif os.path.isfile(path) and os.path.getsize(path) < 2_000_000:
+                found += [path] if marker.encode() in open(path, "rb").read() else []
         except OSError:
             pass
 print("FOUND", found)
@@ -147,7 +147,7 @@ def test_rescoring_gives_another_presets_rewards_without_a_model(sandmle, sandml
         (("run", "--tasks", "NOWHERE", "-o", "OUT"), "NOWHERE"),
         (("grade", "NOWHERE", "NOWHERE/submission.csv"), "NOWHERE"),
         (("board", "medals", "NOWHERE", "--scores-file", "NOWHERE"), "NOWHERE"),
-        (("sandbox", "run", "--backend", "dokcer", "--public", ".", "NOWHERE"), "no sandbox named 'dokcer'"),
+        (("sandbox", "run", "--backend", "dokcer", __file__), "no sandbox named 'dokcer'"),
     ],
 )
 def test_a_wrong_word_is_answered_with_the_nearest(sandmle, corpus, tmp_path, words, complaint):

@@ -3,6 +3,8 @@
 from sandmle import Kind, open_toolkit
 from sandmle.core.conformance.scaffold import check_scaffold
 
+PROGRAM = ["Here it is.\n```python\nprint('done')\n```"]
+
 
 def test_the_package_registers_its_scaffold_and_milestone():
     registry = open_toolkit().registry
@@ -11,4 +13,4 @@ def test_the_package_registers_its_scaffold_and_milestone():
 
 
 async def test_the_scaffold_passes_the_conformance_suite():
-    await check_scaffold(open_toolkit().make(Kind.SCAFFOLD, "one-call"))
+    await check_scaffold(open_toolkit().make(Kind.SCAFFOLD, "one-call"), PROGRAM)

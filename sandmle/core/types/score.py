@@ -27,6 +27,8 @@ class Prediction(StrEnum):
 
 
 class Medal(StrEnum):
+    """What a score earns by MLE-bench's rule; a score has exactly one."""
+
     GOLD = "gold"
     SILVER = "silver"
     BRONZE = "bronze"

@@ -9,6 +9,8 @@ from sandmle.core.types.score import Grade
 
 
 class ActionKind(StrEnum):
+    """What an agent can do."""
+
     RUN_CODE = "run_code"
     """Run one cell in the session."""
     SUBMIT = "submit"

@@ -49,7 +49,6 @@ def assemble(
     """
     strategy, evaluation = strategy_of(dossier), evaluation_of(dossier)
     code = {solution.name: solution.code for solution in evaluation.solutions}
-    kept = [name for name, _ in measured.standing.members if name in code]
     thresholds = measured.standing.thresholds
     spec = TaskSpec(
         task_id=task_id(strategy.modality, strategy.title, rng_seed, dossier.index),
@@ -89,17 +88,20 @@ def assemble(
         spec=spec,
         description=_description(dossier),
         public=_part(dossier, "public/"),
-        private={
-            "answers.csv": dossier.files[ANSWERS],
-            "oracle.csv": dossier.files[ORACLE],
-            "leaderboard.csv": measured.standing.leaderboard,
-            "generate.py": _generator(dossier),
-            "strategy.json": (
-                json.dumps(strategy.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-            ).encode(),
-            **{f"solutions/{name}.py": code[name].encode() for name in kept},
-        },
+        private=_private(dossier, measured, code),
     )
+
+
+def _private(dossier: Dossier, measured: Measured, code: Mapping[str, str]) -> dict[str, bytes]:
+    strategy = json.dumps(strategy_of(dossier).model_dump(mode="json"), indent=2, ensure_ascii=False)
+    return {
+        "answers.csv": dossier.files[ANSWERS],
+        "oracle.csv": dossier.files[ORACLE],
+        "leaderboard.csv": measured.standing.leaderboard,
+        "generate.py": _generator(dossier),
+        "strategy.json": f"{strategy}\n".encode(),
+        **{f"solutions/{name}.py": code[name].encode() for name, _ in measured.standing.members if name in code},
+    }
 
 
 def task_id(modality: str, title: str, rng_seed: int, index: int) -> str:

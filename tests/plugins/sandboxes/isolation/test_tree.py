@@ -9,7 +9,7 @@ from sandmle.plugins.sandboxes.isolation import tree
 
 
 def test_descendants_and_their_memory_are_seen() -> None:
-    code = "import os, time; block = bytearray(60 << 20); os.fork(); print('up', flush=True); time.sleep(60)"
+    code = "import os, time; block = bytearray(60 << 20); os.fork(); os.write(1, b'up\\n'); time.sleep(60)"
     with subprocess.Popen(["python3", "-S", "-c", code], stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"

@@ -1,0 +1,156 @@
+"""Who outlives whom: spare processes, guardians, sessions and the host."""
+
+import asyncio
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from sandmle.core.errors import SandboxError
+from sandmle.core.types.sandbox import CellStatus, SandboxLimits
+from sandmle.plugins.sandboxes.config import JupyterConfig
+from sandmle.plugins.sandboxes.jupyter.backend import JupyterSandbox
+from sandmle.plugins.sandboxes.jupyter.session import JupyterSession
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LIMITS = SandboxLimits(memory_mb=1024, workdir_mb=32, output_chars=1000)
+WAIT_S = 30.0
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def sandbox() -> AsyncIterator[JupyterSandbox]:
+    made = JupyterSandbox(JupyterConfig(preload=()))
+    try:
+        await made.start()
+        yield made
+    finally:
+        await made.close()
+
+
+async def ok(session: JupyterSession, code: str) -> str:
+    result = await session.run(code, WAIT_S)
+    assert result.status is CellStatus.OK, result.stderr
+    return result.stdout
+
+
+async def test_a_spare_process_has_its_imports_done_and_a_dead_one_is_not_used():
+    others = children()
+    sandbox = JupyterSandbox(JupyterConfig(preload=("no_such_module", "colorsys")))
+    try:
+        await sandbox.start()
+        asked = "import sys; print('colorsys' in sys.modules, 'sandmle' in sys.modules)"
+        while "True" not in (said := await use_once(sandbox, asked)):
+            # The spare was asked for before it came to it.
+            await asyncio.sleep(1.0)
+        assert said == "True False\n"
+        for pid in children() - others:
+            os.kill(pid, signal.SIGKILL)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        await sandbox.check_health()
+    finally:
+        await sandbox.close()
+
+
+async def use_once(sandbox: JupyterSandbox, code: str) -> str:
+    async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+        return await ok(session, code)
+
+
+def children() -> set[int]:
+    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return {int(word) for word in text.split()}
+
+
+async def test_a_killed_guardian_takes_its_kernel_along():
+    sandbox = JupyterSandbox(JupyterConfig(spares=0))
+    try:
+        await sandbox.start()
+        others = children()
+        async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+            await ok(session, "open('kept', 'w').write('x')\nNone")
+            running = asyncio.create_task(session.run("import time; time.sleep(60)", WAIT_S))
+            await asyncio.sleep(0.2)
+            (guardian,) = children() - others
+            os.kill(guardian, signal.SIGKILL)
+            assert (await running).status is CellStatus.DIED
+            assert (await session.fetch("kept", 10)).files == {"kept": b"x"}
+        await sandbox.check_health()
+    finally:
+        await sandbox.close()
+
+
+async def test_a_public_directory_that_is_not_there_is_named(sandbox, tmp_path):
+    with pytest.raises(SandboxError, match="nowhere"):
+        async with sandbox.session(public_dir=tmp_path / "nowhere", limits=LIMITS):
+            pass
+
+
+async def test_many_sessions_leave_no_descriptor_open(sandbox):
+    await use_once(sandbox, "1")
+    before = len(os.listdir("/proc/self/fd"))
+    await asyncio.gather(*(use_once(sandbox, "1") for _ in range(3)))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+HOST = """
+import asyncio, sys
+from sandmle.core.types.sandbox import IsolationLevel, SandboxLimits
+from sandmle.plugins.sandboxes.config import JupyterConfig
+from sandmle.plugins.sandboxes.jupyter.backend import JupyterSandbox
+
+async def main():
+    sandbox = JupyterSandbox(JupyterConfig(strongest=IsolationLevel(sys.argv[1])))
+    await sandbox.start()
+    async with sandbox.session(public_dir=None, limits=SandboxLimits()) as session:
+        code = "import subprocess, sys\\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)', %r])"
+        print((await session.run(code % sys.argv[2], 30)).status, flush=True)
+        await session.run("while True: pass", 300)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("level", ["L3", "L2"])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+async def test_nothing_outlives_the_host(level, end):
+    marker = f"sandmle-{secrets.token_hex(8)}"
+    with tempfile.TemporaryDirectory() as temporary:
+        host = subprocess.Popen(
+            [sys.executable, "-c", HOST, level, marker],
+            env={**os.environ, "TMPDIR": temporary},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            assert host.stdout is not None
+            assert host.stdout.readline() == b"ok\n"
+            host.send_signal(end)
+            host.wait(30)
+        finally:
+            host.kill()
+            host.wait()
+            host.stdout.close()
+        deadline = time.monotonic() + 30
+        while (left := [*processes_with(marker), *os.listdir(temporary)]) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        assert left == []
+
+
+def processes_with(marker: str) -> list[int]:
+    found = []
+    for place in Path("/proc").iterdir():
+        try:
+            if place.name.isdigit() and marker.encode() in (place / "cmdline").read_bytes():
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
