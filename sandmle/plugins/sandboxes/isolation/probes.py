@@ -99,7 +99,11 @@ def _targets() -> Iterator[_Targets]:
         tempfile.TemporaryDirectory(prefix="sandmle-probe-") as folder,
         socket.create_server(("127.0.0.1", 0)) as listener,
         subprocess.Popen(
-            ["/bin/sh", "-c", "read line"], stdin=subprocess.PIPE, env={}, start_new_session=True
+            # Its input ends when we do, however suddenly, and then it leaves nothing behind.
+            ["/bin/sh", "-c", 'read line; rm -rf -- "$1"', "sh", folder],
+            stdin=subprocess.PIPE,
+            env={"PATH": "/usr/bin:/bin"},
+            start_new_session=True,
         ) as process,
     ):
         listener.setblocking(False)
