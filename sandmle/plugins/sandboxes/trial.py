@@ -1,6 +1,7 @@
 """One session by hand: run cells, fetch files, or attack, and say what happened as one document."""
 
 import base64
+import tokenize
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,11 +38,15 @@ def read_cells(paths: Sequence[Path]) -> tuple[tuple[str, str], ...]:
     cells: list[tuple[str, str]] = []
     for path in paths:
         try:
-            cells.append((str(path), path.read_text(encoding="utf-8")))
+            # As Python itself reads a source file: a byte-order mark and a coding line count.
+            with tokenize.open(path) as file:
+                cells.append((str(path), file.read()))
         except OSError as problem:
             raise UsageError(f"cell {path}: cannot be read ({problem.strerror})") from problem
         except UnicodeDecodeError as problem:
             raise UsageError(f"cell {path}: is not UTF-8 text ({problem.reason} at byte {problem.start})") from problem
+        except SyntaxError as problem:
+            raise UsageError(f"cell {path}: is not UTF-8 text ({problem.msg})") from problem
     return tuple(cells)
 
 

@@ -52,6 +52,13 @@ def test_a_run_is_one_document_with_a_record_for_each_cell(cells: Path) -> None:
     }
 
 
+def test_a_cell_is_read_as_python_reads_a_file(cells: Path) -> None:
+    (cells / "mark.py").write_bytes(b"\xef\xbb\xbfprint('marked')\r\n")
+    (cells / "coded.py").write_bytes(b"# -*- coding: latin-1 -*-\nprint('caf\xe9')\n")
+    done = invoke("run", str(cells / "mark.py"), str(cells / "coded.py"), "--json")
+    assert [cell["stdout"] for cell in json.loads(done.stdout)["cells"]] == ["marked\n", "caf\xe9\n"]
+
+
 def test_an_endless_cell_is_a_timeout_and_no_failure(cells: Path) -> None:
     (cells / "endless.py").write_text("while True: pass")
     done = invoke("run", str(cells / "endless.py"), str(cells / "four.py"), "--timeout", "1", "--json")
