@@ -97,4 +97,6 @@ def _flush() -> None:
         try:
             stream.flush()
         except BaseException:  # noqa: BLE001  The cell may have put anything in their place.
-            continue
+            if stream in (sys.__stdout__, sys.__stderr__):
+                # What could not be written must not come out in the next cell.
+                open_streams()

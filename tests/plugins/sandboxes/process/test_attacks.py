@@ -164,6 +164,12 @@ async def test_a_flood_of_forged_answers_ends_the_session_only(sandbox: ProcessS
     assert result.status is CellStatus.DIED
 
 
+async def test_what_a_flood_could_not_write_is_not_the_next_cells_output(sandbox: ProcessSandbox) -> None:
+    async with sandbox.session(public_dir=None, limits=SMALL) as session:
+        assert (await session.run("while True: print('x' * 1000)", 20.0)).status is CellStatus.ERROR
+        assert (await session.run("print('after')", 20.0)).stdout == "after\n"
+
+
 async def test_a_forked_child_cannot_answer_for_its_session(sandbox: ProcessSandbox) -> None:
     async with sandbox.session(public_dir=None, limits=SMALL) as session:
         code = "import os, time\npid = os.fork()\nif pid: time.sleep(0.5); print('parent')"
