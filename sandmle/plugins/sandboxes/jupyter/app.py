@@ -162,11 +162,17 @@ def make_app(directory: str, key: bytes, longest: int) -> KernelApp:
     assert app.shell is not None
     # The usual way needs a terminal, and there is none in here.
     app.shell.system = app.shell.system_raw
-    app.shell.events.register("post_run_cell", partial(_finish_cell, {"stdout": sys.stdout, "stderr": sys.stderr}))
+    streams = {"stdout": sys.stdout, "stderr": sys.stderr}
+    app.shell.events.register("post_run_cell", partial(_finish_cell, os.getpid(), streams))
     return app
 
 
-def _finish_cell(streams: Mapping[str, object], _: object) -> None:
+def _finish_cell(own: int, streams: Mapping[str, object], _: object) -> None:
+    if os.getpid() != own:
+        # The cell forked and its child came to the end, too: it has no business with the host.
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(0)
     for name, stream in streams.items():
         if isinstance(stream, KernelStream):
             stream.drain()
