@@ -6,6 +6,7 @@ memory, files and CPU time per request, and nothing a library prints reaches the
 
 import os
 import resource
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,12 @@ class Materials:
         layout = TaskLayout(path)
         try:
             # Tasks are written with constant file times, so the time of change has to tell versions apart.
-            states = [file.stat() for file in (layout.spec, layout.answers, layout.leaderboard)]
+            files = (layout.spec, layout.answers, layout.leaderboard)
+            states = [file.stat() for file in files]
+            for file, state in zip(files, states, strict=True):
+                if not stat.S_ISREG(state.st_mode):
+                    # Reading a pipe or a device would never end.
+                    raise TaskError(f"{file} is not a regular file")
             stamp = [(state.st_ino, state.st_ctime_ns, state.st_size) for state in states]
             stamped, material = self._kept.pop(path, (None, None))
             if material is None or stamped != stamp:

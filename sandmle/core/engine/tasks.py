@@ -46,6 +46,8 @@ def read_spec(path: Path) -> TaskSpec:
         TaskError: it is missing, not TOML, or not of this schema.
     """
     file = TaskLayout(path).spec
+    if file.exists() and not file.is_file():
+        raise TaskError(f"{file} is not a regular file")
     try:
         return TaskSpec.model_validate(tomllib.loads(file.read_text("utf-8")))
     except FileNotFoundError as problem:

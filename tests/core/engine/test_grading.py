@@ -151,6 +151,14 @@ async def test_an_unusable_task_is_a_task_error(
         await grader.grade(task.layout.root, submission(1.0))
 
 
+async def test_answers_that_would_never_end_are_a_task_error(grader: LocalGrader, tmp_path: Path):
+    task = make_task(tmp_path)
+    task.layout.answers.unlink()
+    os.mkfifo(task.layout.answers)
+    with pytest.raises(TaskError, match="not a regular file"):
+        await grader.grade(task.layout.root, submission(1.0))
+
+
 async def test_a_missing_task_is_a_task_error_and_a_changed_one_is_read_again(grader: LocalGrader, tmp_path: Path):
     with pytest.raises(TaskError, match="cannot read"):
         await grader.grade(tmp_path / "none", submission(1.0))

@@ -194,6 +194,14 @@ def test_a_broken_spec_is_an_error_naming_the_place(tmp_path: Path, old: str, ne
     assert [problem.check for problem in verify_task(file.parent)] == ["task-directory"]
 
 
+def test_a_spec_that_would_never_end_is_not_read(tmp_path: Path):
+    file = write_task(tmp_path, draft()).layout.spec
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(TaskError, match="not a regular file"):
+        read_task(file.parent)
+
+
 def test_missing_files_are_named(tmp_path: Path):
     task = write_task(tmp_path, draft())
     task.layout.leaderboard.unlink()
