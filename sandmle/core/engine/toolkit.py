@@ -53,9 +53,10 @@ class Toolkit:
     def registry(self) -> Registry:
         return self.plugins.registry
 
-    def override(self, overrides: Mapping[str, Any]) -> "Toolkit":
-        """The same toolkit with dotted keys set over everything else; None values are ignored."""
-        return Toolkit(plugins=self.plugins, file=self._file, overrides={**self._overrides, **overrides})
+    def override(self, *layers: Mapping[str, Any]) -> "Toolkit":
+        """The same toolkit with dotted keys set over everything else; later layers win, and None sets nothing."""
+        given = {key: value for layer in layers for key, value in layer.items() if value is not None}
+        return Toolkit(plugins=self.plugins, file=self._file, overrides={**self._overrides, **given})
 
     def make(self, kind: Kind, name: str) -> Any:
         """Build one registered thing from its configured section.

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from sandmle.core.engine.config import parse_assignments, resolve
+from sandmle.core.engine.toolkit import open_toolkit
 from sandmle.core.errors import ConfigError
 from sandmle.core.hooks.manager import load_plugins
 
@@ -79,3 +80,9 @@ def test_assignments_read_values_as_toml_and_else_as_text():
     }
     with pytest.raises(ConfigError, match=r"section\.key=value"):
         parse_assignments(["oops"])
+
+
+def test_an_option_that_was_not_given_does_not_undo_an_assignment():
+    toolkit = open_toolkit().override({"run.group_size": 3, "run.max_turns": 2}, {"run.group_size": None})
+    assert (toolkit.settings.run.group_size, toolkit.settings.run.max_turns) == (3, 2)
+    assert toolkit.override({"run.group_size": 5}).settings.run.group_size == 5
