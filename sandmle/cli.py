@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from contextlib import nullcontext, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,8 +32,12 @@ plugins_app = typer.Typer(no_args_is_help=True, help="See what is registered, an
 config_app = typer.Typer(no_args_is_help=True, help="See the resolved configuration.")
 
 
-def build_app(toolkit: Toolkit) -> typer.Typer:
-    """The program with every plugin's commands."""
+def build_app(toolkit: Toolkit, *, strict_plugins: bool = False) -> typer.Typer:
+    """The program with every plugin's commands.
+
+    Raises:
+        PluginError: with `strict_plugins`, a plugin's commands cannot be used.
+    """
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -59,7 +64,8 @@ def build_app(toolkit: Toolkit) -> typer.Typer:
 
             typer.echo(installed("sandmle"))
             raise typer.Exit
-        context.obj = Toolkit(plugins=toolkit.plugins, file=config or _config_variable())
+        plugins = replace(toolkit.plugins, broken=tuple(broken_plugins))
+        context.obj = Toolkit(plugins=plugins, file=config or _config_variable())
         for broken in broken_plugins:
             typer.echo(f"warning: {broken.problem} (from {broken.source}); left out", err=True)
 
@@ -71,7 +77,7 @@ def build_app(toolkit: Toolkit) -> typer.Typer:
     app.add_typer(board_app, name="board")
     app.add_typer(plugins_app, name="plugins")
     app.add_typer(config_app, name="config")
-    broken_plugins.extend(toolkit.plugins.add_commands(app))
+    broken_plugins.extend(toolkit.plugins.add_commands(app, typer.main.get_command, strict=strict_plugins))
     app.registered_groups.sort(key=lambda group: str(group.name))
     return app
 
@@ -167,7 +173,7 @@ def run(
         "run.rng_seed": rng_seed,
         "plugin.benchmark.corpus.path": str(tasks) if tasks else None,
     }
-    toolkit: Toolkit = context.obj.override({**parse_assignments(assignments or []), **words})
+    toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []), words)
     summary = run_until_interrupted(lambda drain: run_tasks(toolkit, out, drain))
     _print_json(summary.as_json()) if as_json else typer.echo(summary.as_text())
     if not summary.complete:
@@ -287,7 +293,10 @@ def main() -> None:
     """Entry point of the `sandmle` program."""
     try:
         strict = "--strict-plugins" in sys.argv[1:] or bool(os.environ.get("SANDMLE_STRICT_PLUGINS"))
-        build_app(open_toolkit(strict_plugins=strict))(prog_name="sandmle")
+        # What a plugin prints while it is loaded must not get into a JSON document.
+        with redirect_stdout(sys.stderr):
+            app = build_app(open_toolkit(strict_plugins=strict), strict_plugins=strict)
+        app(prog_name="sandmle")
     except SandmleError as problem:
         typer.echo(f"error: {problem}", err=True)
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(problem, kind)))

@@ -79,7 +79,7 @@ class StoreError(InfrastructureError):
 
 
 @contextmanager
-def boundary(error: type[InfrastructureError], doing: str) -> Iterator[None]:
+def boundary(error: type[InfrastructureError] | type[PluginError], doing: str) -> Iterator[None]:
     """Attribute whatever escapes the block to `error`, with `doing` naming the crossing.
 
     Exceptions of our own tree pass unchanged: they were attributed where they arose.

@@ -3,7 +3,10 @@
 import importlib
 import logging
 import os
-from collections.abc import Iterable, Sequence
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -49,6 +52,7 @@ REGISTRATION = {
 }
 """Registration hook to the kind of what it registers."""
 
+_SPEC_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 ENTRY_POINT_GROUP = "sandmle"
 PLUGINS_VARIABLE = "SANDMLE_PLUGINS"
 """Environment variable: unset loads every installed plugin; else a comma-separated list of entry-point
@@ -76,23 +80,44 @@ class Plugins:
         """Tell every observer, one at a time; one that fails is logged and the rest still hear."""
         for impl in self.manager.hook.sandmle_event.get_hookimpls():
             try:
-                impl.function(event)
+                # Stdout belongs to the program's one document.
+                with redirect_stdout(sys.stderr):
+                    impl.function(event)
             # A broad except on purpose: an observer's failure is the observer's, whatever it is.
             except Exception:
                 log.exception("plugin %r failed observing %s", impl.plugin_name, type(event).__name__)
 
-    def add_commands(self, app: "typer.Typer") -> tuple[BrokenPlugin, ...]:
-        """Let every plugin add its commands; a stranger's failure is returned, a built-in's raised."""
+    def add_commands(
+        self, app: "typer.Typer", build: Callable[["typer.Typer"], object], *, strict: bool = False
+    ) -> tuple[BrokenPlugin, ...]:
+        """Let every plugin add its commands; what a stranger whose commands cannot be used added is taken back.
+
+        Args:
+            app: the program, which holds its own commands already.
+            build: builds the program; a command with a signature that cannot be parsed fails only then.
+            strict: raise instead of leaving a stranger's commands out.
+
+        Raises:
+            PluginError: with `strict`, a stranger's commands cannot be used. A built-in's failure passes as it is.
+        """
         failed = []
         for impl in self.manager.hook.sandmle_register_commands.get_hookimpls():
+            if impl.plugin_name in DEFAULT_PLUGINS:
+                impl.function(app)
+                continue
+            before = (list(app.registered_commands), list(app.registered_groups), app.registered_callback)
             try:
                 impl.function(app)
+                _refuse_taken_words(app, before[0], before[1])
+                build(app)
             # A broad except on purpose: a stranger's commands may fail in any way, and the program still starts.
             except (Exception, SystemExit) as problem:
-                if impl.plugin_name in DEFAULT_PLUGINS:
-                    raise
+                app.registered_commands[:], app.registered_groups[:], app.registered_callback = before
                 words = f"plugin {impl.plugin_name!r} cannot add its commands: {type(problem).__name__}: {problem}"
-                failed.append(BrokenPlugin(name=impl.plugin_name, source=impl.plugin_name, problem=words))
+                if strict:
+                    raise PluginError(words) from problem
+                source = source_of(impl.plugin_name)
+                failed.append(BrokenPlugin(name=impl.plugin_name, source=source, problem=words))
         return tuple(failed)
 
     def check_task(self, task: TaskDraft, evidence: Evidence) -> list[TaskProblem]:
@@ -129,8 +154,11 @@ def load_plugins(*, strict: bool = False, builtins: Sequence[str] = DEFAULT_PLUG
     entries: dict[tuple[Kind, str], Registered] = {}
     for name in builtins:
         _add(manager, entries, name, importlib.import_module(name), "sandmle")
-    broken = []
-    for point in _wanted(entry_points(group=ENTRY_POINT_GROUP)):
+    wanted, missing = _wanted(entry_points(group=ENTRY_POINT_GROUP))
+    if strict and missing:
+        raise missing[0]
+    broken = [BrokenPlugin(name=PLUGINS_VARIABLE, source="environment", problem=str(one)) for one in missing]
+    for point in wanted:
         source = point.dist.name if point.dist else point.value
         try:
             _add_guarded(manager, entries, point, source)
@@ -141,13 +169,41 @@ def load_plugins(*, strict: bool = False, builtins: Sequence[str] = DEFAULT_PLUG
     return Plugins(manager=manager, registry=Registry(entries), broken=tuple(broken))
 
 
-def _wanted(points: Iterable[EntryPoint]) -> list[EntryPoint]:
+def source_of(name: str) -> str:
+    """The distribution that ships the plugin with this entry-point name; the name itself if none does."""
+    points = entry_points(group=ENTRY_POINT_GROUP, name=name)
+    return next((point.dist.name for point in points if point.dist), name)
+
+
+def _refuse_taken_words(app: "typer.Typer", commands: Sequence[Any], groups: Sequence[Any]) -> None:
+    """Typer lets a later command take an earlier one's place in silence."""
+    taken = {_word(one) for one in (*commands, *groups)}
+    added = [one for one in (*app.registered_commands, *app.registered_groups) if one not in (*commands, *groups)]
+    for word in map(_word, added):
+        if word in taken:
+            raise PluginError(f"there is a command {word!r} already; rename it")
+
+
+def _word(registered: Any) -> str:
+    """What a person types for a command or a group; typer derives it from the function's name likewise."""
+    callback = getattr(registered, "callback", None)
+    derived = callback.__name__.lower().replace("_", "-") if callable(callback) else ""
+    return registered.name if isinstance(registered.name, str) else derived
+
+
+def _wanted(points: Iterable[EntryPoint]) -> tuple[list[EntryPoint], list[PluginError]]:
+    """The entry points to load, and an error for every chosen name that nothing installed has."""
     chosen = os.environ.get(PLUGINS_VARIABLE)
     points = sorted(points, key=lambda point: point.name)
     if chosen is None:
-        return points
+        return points, []
     names = {name.strip() for name in chosen.split(",") if name.strip()}
-    return [point for point in points if point.name in names]
+    known = [point.name for point in points]
+    missing = [
+        PluginError(f"{PLUGINS_VARIABLE}: no plugin named {name!r} is installed; {nearest(name, known)}")
+        for name in sorted(names.difference(known))
+    ]
+    return [point for point in points if point.name in names], missing
 
 
 def _add_guarded(
@@ -227,5 +283,10 @@ def _specs_of(function: Any, name: str, hook: str) -> list[Spec[Any]]:
         if not isinstance(spec, Spec):
             raise PluginError(
                 f"plugin {name!r}, hook {hook!r} returned {type(spec).__name__!r}; return a list of sandmle.Spec"
+            )
+        if not _SPEC_NAME.fullmatch(spec.name):
+            raise PluginError(
+                f"plugin {name!r}, hook {hook!r}: {spec.name!r} is no usable name; take lower case letters, digits, "
+                "hyphens and underscores"
             )
     return specs

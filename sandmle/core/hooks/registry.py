@@ -1,15 +1,19 @@
 """What plugins register (`Spec`), and where it is looked up by kind and name (`Registry`)."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sandmle.core.errors import ConfigError, PluginError, nearest
+from sandmle.core.errors import ConfigError, PluginError, boundary, nearest
 
 T = TypeVar("T")
+
+BUILT_IN = "sandmle"
+"""Source of what comes with the package."""
 
 
 class Kind(StrEnum):
@@ -87,15 +91,28 @@ class Registry:
 
         Raises:
             ConfigError: unknown name, unknown key or bad value.
-            PluginError: a package that `make` needs is not installed, or `make` itself failed.
+            PluginError: a package that `make` needs is not installed, or a stranger's `make` failed.
         """
         spec = self.spec(kind, name)
         config = self.validate(kind, name, options or {})
-        try:
-            return spec.make(config)
-        except ImportError as problem:
-            fix = f"pip install 'sandmle[{spec.extra}]'" if spec.extra else "install what it needs"
-            raise PluginError(f"{kind} {name!r} needs a package that is missing ({problem}); {fix}") from problem
+        source = self.source(kind, name)
+        # What goes wrong in a built-in's `make` is a defect of ours, and keeps its traceback.
+        foreign = boundary(PluginError, f"{kind} {name!r} of plugin {source!r} cannot be made")
+        with nullcontext() if source == BUILT_IN else foreign:
+            try:
+                return spec.make(config)
+            except ImportError as problem:
+                fix = f"pip install 'sandmle[{spec.extra}]'" if spec.extra else "install what it needs"
+                raise PluginError(f"{kind} {name!r} needs a package that is missing ({problem}); {fix}") from problem
+
+    def source(self, kind: Kind, name: str) -> str:
+        """Who registered it: `BUILT_IN`, or the distribution that ships the plugin.
+
+        Raises:
+            ConfigError: nothing of that kind has this name.
+        """
+        self.spec(kind, name)
+        return self._entries[kind, name].source
 
     def validate(self, kind: Kind, name: str, options: Mapping[str, Any]) -> BaseModel:
         """Validate one plugin's section by that plugin's own type.
@@ -118,6 +135,8 @@ def explain(problem: ValidationError, where: str, model: type[BaseModel]) -> str
         if error["type"] == "extra_forbidden":
             known = _fields_at(model, error["loc"][:-1])
             lines.append(f"unknown configuration key {path!r}; {nearest(str(error['loc'][-1]), known)}")
+        elif error["type"] == "missing":
+            lines.append(f"{path} must be set: by its option, by --set {path}=VALUE, or in the configuration file")
         else:
             lines.append(f"{path}: {error['msg']} (got {error['input']!r})")
     return "\n".join(lines)

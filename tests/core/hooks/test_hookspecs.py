@@ -7,6 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from sandmle import Kind, NoConfig, Spec, TaskProblem, hookimpl
+from sandmle.core.errors import PluginError
 from sandmle.core.hooks import manager as manager_module
 from sandmle.core.hooks.events import RunFinished
 from sandmle.core.hooks.manager import load_plugins
@@ -114,7 +115,7 @@ def test_hook_register_commands_adds_to_the_program():
     plugins.manager.register(Plugin(), name="hello")
     app = typer.Typer()
     app.command("other")(lambda: None)
-    assert plugins.add_commands(app) == ()
+    assert plugins.add_commands(app, typer.main.get_command) == ()
     assert "hello from a plugin" in CliRunner().invoke(app, ["hello"]).output
 
 
@@ -127,8 +128,50 @@ def test_a_stranger_whose_commands_fail_is_reported_and_a_built_in_raises(caplog
     caplog.set_level(logging.ERROR)
     plugins = load_plugins(builtins=())
     plugins.manager.register(Plugin(), name="stranger")
-    assert "no words" in plugins.add_commands(typer.Typer())[0].problem
+    assert "no words" in plugins.add_commands(typer.Typer(), typer.main.get_command)[0].problem
     plugins = load_plugins(builtins=())
     plugins.manager.register(Plugin(), name=manager_module.DEFAULT_PLUGINS[0])
     with pytest.raises(RuntimeError, match="no words"):
-        plugins.add_commands(typer.Typer())
+        plugins.add_commands(typer.Typer(), typer.main.get_command)
+
+
+def takes_a_taken_word(app):
+    app.command("run")(lambda: None)
+
+
+def takes_a_groups_word(app):
+    app.add_typer(typer.Typer(), name="tasks")
+
+
+def has_no_readable_signature(app):
+    @app.command("weird")
+    def weird(x: "NoSuchType") -> None:  # noqa: F821 - the point of the test
+        pass
+
+
+def adds_one_and_raises(app):
+    app.command("half")(lambda: None)
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    "add", [takes_a_taken_word, takes_a_groups_word, has_no_readable_signature, adds_one_and_raises]
+)
+def test_commands_that_cannot_be_used_are_taken_back_and_reported(add):
+    class Plugin:
+        @hookimpl
+        def sandmle_register_commands(self, app):
+            add(app)
+
+    app = typer.Typer()
+    app.command("run")(lambda: typer.echo("ours"))
+    app.command("other")(lambda: None)
+    app.add_typer(typer.Typer(), name="tasks")
+    plugins = load_plugins(builtins=())
+    plugins.manager.register(Plugin(), name="stranger")
+    broken = plugins.add_commands(app, typer.main.get_command)
+    assert [one.name for one in broken] == ["stranger"]
+    assert CliRunner().invoke(app, ["run"]).output == "ours\n"
+    assert [one.name for one in app.registered_commands] == ["run", "other"]
+    with pytest.raises(PluginError, match="'stranger' cannot add its commands"):
+        plugins.add_commands(app, typer.main.get_command, strict=True)

@@ -87,6 +87,7 @@ def test_an_installed_plugin_is_found_and_named_after_its_distribution(install):
         (NOT_A_SPEC, "returned 'str'; return a list of sandmle.Spec"),
         (WRONG_ARGUMENT, "happening"),
         ("raise SystemExit(3)", "cannot be imported: SystemExit"),
+        (GOOD.replace("brevity", "Bad Name/!"), "'Bad Name/!' is no usable name"),
     ],
 )
 def test_a_broken_plugin_is_reported_and_the_rest_works(install, source, complaint):
@@ -115,7 +116,7 @@ def test_the_variable_chooses_which_strangers_load(install, monkeypatch):
     install("brevity_plugin", GOOD)
     monkeypatch.setenv(PLUGINS_VARIABLE, "")
     assert "brevity" not in load_plugins().registry.names(Kind.MILESTONE)
-    monkeypatch.setenv(PLUGINS_VARIABLE, "other, brevity_plugin")
+    monkeypatch.setenv(PLUGINS_VARIABLE, " , brevity_plugin")
     assert "brevity" in load_plugins().registry.names(Kind.MILESTONE)
 
 
@@ -139,3 +140,24 @@ def test_one_failing_observer_does_not_deafen_the_others(caplog):
     plugins.emit(event)
     assert heard == [event]
     assert "plugin 'failing' failed observing RunFinished" in caplog.text
+
+
+def test_a_chosen_plugin_that_is_not_installed_is_reported_with_the_nearest_name(install, monkeypatch):
+    install("brevity_plugin", GOOD)
+    monkeypatch.setenv(PLUGINS_VARIABLE, "brevity_plugni")
+    (broken,) = load_plugins().broken
+    assert broken.problem.endswith("no plugin named 'brevity_plugni' is installed; did you mean 'brevity_plugin'?")
+    with pytest.raises(PluginError, match="brevity_plugni"):
+        load_plugins(strict=True)
+
+
+def test_what_an_observer_prints_does_not_reach_stdout(capsys):
+    class Talking:
+        @hookimpl
+        def sandmle_event(self, event: Event) -> None:
+            print("heard it")
+
+    plugins = load_plugins(builtins=())
+    plugins.manager.register(Talking(), name="talking")
+    plugins.emit(RunFinished(run_id="r", episodes=1, infrastructure=0))
+    assert capsys.readouterr() == ("", "heard it\n")

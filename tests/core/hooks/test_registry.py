@@ -49,3 +49,27 @@ def test_wrong_names_keys_and_values_are_named(registry, name, options, complain
 def test_a_missing_package_names_the_extra_to_install(registry):
     with pytest.raises(PluginError, match=r"pip install 'sandmle\[docker\]'"):
         registry.make(Kind.SANDBOX, "docker")
+
+
+def test_what_a_strangers_make_raises_is_the_plugins_failure_and_a_built_ins_is_ours():
+    def broken(config: Options) -> None:
+        raise RuntimeError("no luck")
+
+    def registered(source: str) -> Registry:
+        spec = Spec(name="lucky", summary="", make=broken)
+        return Registry({(Kind.SCAFFOLD, "lucky"): Registered(kind=Kind.SCAFFOLD, spec=spec, source=source)})
+
+    with pytest.raises(PluginError, match="scaffold 'lucky' of plugin 'x' cannot be made: RuntimeError: no luck"):
+        registered("x").make(Kind.SCAFFOLD, "lucky")
+    with pytest.raises(RuntimeError, match="no luck"):
+        registered("sandmle").make(Kind.SCAFFOLD, "lucky")
+
+
+def test_an_option_that_must_be_given_is_named_with_the_way_to_give_it():
+    class Needy(BaseModel):
+        path: str
+
+    spec = Spec(name="corpus", summary="", make=lambda config: config, config=Needy)
+    registry = Registry({(Kind.BENCHMARK, "corpus"): Registered(kind=Kind.BENCHMARK, spec=spec, source="x")})
+    with pytest.raises(ConfigError, match=r"--set plugin\.benchmark\.corpus\.path=VALUE"):
+        registry.make(Kind.BENCHMARK, "corpus")
