@@ -14,7 +14,7 @@ from sandmle.core.engine.deadlines import see_through
 from sandmle.core.engine.grading import LocalGrader
 from sandmle.core.engine.synthesis import Assignment, DraftOutcome, SynthesisResult, synthesize
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import ConfigError
+from sandmle.core.errors import ConfigError, nearest
 from sandmle.core.hooks.events import DraftFinished
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.synthesis import TaskDraft
@@ -66,7 +66,7 @@ async def open_drafter(toolkit: Toolkit) -> AsyncIterator[GraphDrafter]:
         SandboxError: the sandbox cannot run here.
     """
     settings = toolkit.settings.synthesis
-    _check_roles(settings.roles)
+    _check_roles(settings.roles, toolkit.registry.names(Kind.ROLE))
     roles = {name: make_role(toolkit, name) for name in settings.roles}
     async with AsyncExitStack() as stack:
         models = _open_models(toolkit, stack)
@@ -119,7 +119,10 @@ def make_role(toolkit: Toolkit, name: str) -> SynthRole:
     return role
 
 
-def _check_roles(names: tuple[str, ...]) -> None:
+def _check_roles(names: tuple[str, ...], known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"no role named {name!r} (in synthesis.roles); {nearest(name, known)}")
     if len(set(names)) != len(names) or [name for name in names if name in BUILT_IN] != list(BUILT_IN):
         raise ConfigError(
             f"synthesis.roles must hold {', '.join(BUILT_IN)} in this order, each role once; "

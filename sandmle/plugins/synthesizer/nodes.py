@@ -1,6 +1,7 @@
 """The nodes of the synthesizer's graph: what each does to a draft, and which way it goes from there."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypedDict
 
@@ -12,7 +13,7 @@ from sandmle.core.contracts.synthesis import Dossier, SynthRole
 from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.grading import LocalGrader
 from sandmle.core.engine.settings import SynthesisSettings
-from sandmle.core.errors import ProviderError, TaskError
+from sandmle.core.errors import PluginError, ProviderError, TaskError, boundary
 from sandmle.core.types.message import Message, ReplyOptions
 from sandmle.core.types.synthesis import Evidence, TaskDraft, TaskProblem
 from sandmle.core.types.task import TaskSpec
@@ -20,6 +21,7 @@ from sandmle.plugins.synthesizer import prompts
 from sandmle.plugins.synthesizer.answers import parse_answer
 from sandmle.plugins.synthesizer.assembly import assemble
 from sandmle.plugins.synthesizer.evidence import Measured, measure
+from sandmle.plugins.synthesizer.roles import BUILT_IN
 from sandmle.plugins.synthesizer.tables import FaultError
 
 EVIDENCE, CHECKS = "evidence", "checks"
@@ -63,7 +65,8 @@ async def play_role(state: DraftState, runtime: Runtime[DraftContext], *, name: 
     """Ask one role once, parse its answer and try it out."""
     context, dossier = runtime.context, state["dossier"]
     role, number = context.roles[name], state.get("tries", {}).get(name, 0)
-    conversation = state.get("conversation") or tuple(role.prompt(dossier))
+    with _own_code(name, "prompt"):
+        conversation = state.get("conversation") or tuple(role.prompt(dossier))
     options = ReplyOptions(
         temperature=context.settings.temperature,
         max_tokens=context.settings.max_tokens,
@@ -79,12 +82,20 @@ async def play_role(state: DraftState, runtime: Runtime[DraftContext], *, name: 
     except FaultError as fault:
         cut = " (the reply was cut at the token limit)" if reply.finish_reason == "length" else ""
         return _repairable(conversation, reply.text, f"{fault}{cut}", tries)
-    verdict = await role.trial(answer, dossier, context.sandbox)
+    with _own_code(name, "trial"):
+        verdict = await role.trial(answer, dossier, context.sandbox)
     if verdict.problem is not None:
         return _repairable(conversation, reply.text, verdict.problem, tries)
     told = replace(dossier, answers={**dossier.answers, name: answer}, files={**dossier.files, **verdict.files})
     hashes = {**state.get("prompt_sha256", {}), name: prompts.fingerprint(conversation)}
     return {"dossier": told, "conversation": (), "complaint": None, "tries": tries, "prompt_sha256": hashes}
+
+
+def _own_code(name: str, method: str) -> AbstractContextManager[None]:
+    """What a plugin's role raises is that plugin's failure; a built-in's is ours and keeps its traceback."""
+    if name in BUILT_IN:
+        return nullcontext()
+    return boundary(PluginError, f"role {name!r} failed in its {method}(); the plugin that registers it must be mended")
 
 
 def _repairable(conversation: tuple[Message, ...], said: str, problem: str, tries: dict[str, int]) -> DraftState:

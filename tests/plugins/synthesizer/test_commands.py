@@ -76,6 +76,8 @@ def test_a_corpus_that_cannot_be_filled_ends_with_3_and_says_why(program, tmp_pa
         (("--seeds", "tow"), "did you mean 'two'"),
         (("--set", "synthesis.sandbox=proces"), "did you mean 'process'"),
         (("--set", "synthesis.triez=2"), "did you mean 'tries'"),
+        (("--set", "synthesis.workers=0"), "synthesis.workers: Input should be greater"),
+        (("--set", 'synthesis.roles=["data-strategst"]'), "did you mean 'data-strategist'"),
         (("--set", 'synthesis.roles=["data-strategist"]'), "synthesis.roles must hold"),
         (("--set", 'synthesis.role_models={"ml-devloper"="liar/x"}'), "'ml-devloper'"),
     ],

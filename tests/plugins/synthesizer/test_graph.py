@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from sandmle.core.contracts.synthesis import Dossier, RoleVerdict
 from sandmle.core.engine.settings import SynthesisSettings
-from sandmle.core.errors import ProviderError
+from sandmle.core.errors import PluginError, ProviderError
 from sandmle.core.types.message import Message, ModelReply
 from sandmle.core.types.synthesis import TaskProblem
 from sandmle.plugins.synthesizer.checks import CHECKS
@@ -69,6 +69,23 @@ async def test_what_a_plugins_role_said_reaches_the_checks(stage, scripted, answ
     assert state["tries"]["privacy-officer"] == 2
     assert seen == [Comment(risk=2)]
     assert state["problem"].check == "privacy"
+
+
+@pytest.mark.parametrize("method", ["prompt", "trial"])
+async def test_what_a_plugins_role_raises_is_that_roles_failure(stage, scripted, answers, dossier, method) -> None:
+    class Broken(PrivacyOfficer):
+        def prompt(self, dossier):
+            return 1 / 0 if method == "prompt" else super().prompt(dossier)
+
+        async def trial(self, answer, dossier, sandbox):
+            return 1 / 0 if method == "trial" else await super().trial(answer, dossier, sandbox)
+
+    built_in = stage.context(scripted({})).roles
+    names = (*ROLES[:2], "privacy-officer", *ROLES[2:])
+    roles = {name: built_in.get(name, Broken()) for name in names}
+    model = scripted({**answers, "privacy-officer": [{"risk": 2}]})
+    with pytest.raises(PluginError, match=rf"role 'privacy-officer' failed in its {method}\(\).*division by zero"):
+        await stage.play(model, dossier, roles=roles, models=dict.fromkeys(names, model))
 
 
 async def test_four_good_answers_make_a_task(accepted) -> None:
