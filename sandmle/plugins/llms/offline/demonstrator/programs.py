@@ -73,7 +73,8 @@ FEATURES: Final[Mapping[str, str]] = MappingProxyType(
         "waves": (
             f"{_POWER}R = np.rint(np.hypot(*np.meshgrid("
             "*[np.abs(np.fft.fftfreq(P.shape[1])) * P.shape[1]] * 2))).ravel()\n"
-            "X = np.log1p(np.column_stack([F.reshape(len(F), -1)[:, R == r].mean(axis=1) for r in range(1, 9)]))\n"
+            "X = np.log1p(np.column_stack([F.reshape(len(F), -1)[:, R == r].mean(axis=1) "
+            "for r in range(1, P.shape[1] // 2 + 1)]))\n"
         ),
         "marks": f"{_POWER}X = np.fft.ifft2(F).real[:, :3, [0, 1, 2, -1, -2]].reshape(len(F), -1)\n",
     }
