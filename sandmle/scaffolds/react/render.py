@@ -49,7 +49,8 @@ def about_metric(description: str) -> str:
     ends = [heading.start() for heading in headings[1:]] + [len(description)]
     parts = [
         description[heading.start() : end].strip()
-        for heading, end in zip(headings, ends, strict=True)
+        # Without a heading there is one end and nothing that it ends.
+        for heading, end in zip(headings, ends, strict=False)
         if _ABOUT_METRIC.search(heading[1])
     ]
     return "\n".join(parts) or head_and_tail(description.strip(), BRIEF_CHARS)
