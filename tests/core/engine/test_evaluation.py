@@ -1,11 +1,13 @@
 import math
+from dataclasses import replace
 
 import pytest
 
 from sandmle.core.engine.evaluation import estimate, failure_counts, failure_rates, summarize
 from sandmle.core.engine.store import FailureRecord
+from sandmle.core.engine.summary import agent_line
 from sandmle.core.types.episode import Outcome
-from sandmle.core.types.score import Medal
+from sandmle.core.types.score import Medal, Thresholds
 
 
 def failure(after):
@@ -66,3 +68,12 @@ def test_infrastructure_failures_are_counted_and_rated_by_the_action_before_them
     assert failure_counts(failures) == {"none": 1, "run_code": 2}
     episodes = [make_episode(slot=0), make_episode(slot=1), make_episode(slot=2, outcome=Outcome.INFRASTRUCTURE)]
     assert failure_rates(failures, episodes) == {"none": 0.2, "run_code": 0.5}
+
+
+def test_a_task_that_awards_no_medals_has_no_part_in_medal_rates_but_in_human_rank(make_episode):
+    nothing = Thresholds(gold=math.nan, silver=math.nan, bronze=math.nan, median=math.nan)
+    unawarded = replace(make_episode(task_id="b", medal=Medal.NONE, human_rank=0.5), thresholds=nothing)
+    (found,) = summarize([make_episode(task_id="a", medal=Medal.GOLD, human_rank=1.0), unawarded])
+    assert (found.any_medal.mean, found.any_medal.tasks) == (1.0, 1)
+    assert (found.human_rank.mean, found.human_rank.tasks) == (0.75, 2)
+    assert "medals over the 1 of 2 tasks that award them" in agent_line(found)
