@@ -96,8 +96,10 @@ async def check_chat_model(
 def _check_reply(name: str, reply: ModelReply) -> None:
     if not isinstance(reply, ModelReply) or not isinstance(reply.text, str):
         raise PluginError(f"model {name!r} gave {type(reply).__name__!r} instead of a ModelReply with text")
-    if reply.finish_reason not in ("stop", "length"):
-        raise PluginError(f"model {name!r}: finish_reason is {reply.finish_reason!r}; make it 'stop' or 'length'")
+    if reply.finish_reason not in ("stop", "length", "context"):
+        raise PluginError(
+            f"model {name!r}: finish_reason is {reply.finish_reason!r}; make it 'stop', 'length' or 'context'"
+        )
     if min(reply.usage.prompt_tokens, reply.usage.completion_tokens, reply.usage.cost_usd) < 0:
         raise PluginError(f"model {name!r}: negative usage {reply.usage}")
     if reply.log_probs is not None:

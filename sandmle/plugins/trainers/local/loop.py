@@ -5,7 +5,6 @@ checkpoint before the step holds weights and optimizer, and every random choice 
 """
 
 import asyncio
-import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,6 @@ from typing import Any, Final
 from sandmle.core.contracts.policy import TrainablePolicy
 from sandmle.core.engine.attempt import Crew
 from sandmle.core.engine.crews import check_names, open_crew
-from sandmle.core.engine.evaluation import summarize
 from sandmle.core.engine.recording import derived
 from sandmle.core.engine.summary import json_ready
 from sandmle.core.engine.tasks import Task
@@ -24,6 +22,7 @@ from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError
 from sandmle.plugins.trainers.local.canary import check_sync
 from sandmle.plugins.trainers.local.config import GrpoConfig, LocalTrainerConfig
+from sandmle.plugins.trainers.local.evaluating import Evaluator, best_step
 from sandmle.plugins.trainers.local.groups import Group, group_metrics, judge, order_of, weighted
 from sandmle.plugins.trainers.local.grpo import Grpo, UpdateReport
 from sandmle.plugins.trainers.local.optimizing import Optimizer
@@ -102,7 +101,7 @@ class GrpoLoop:
         self._output = output
         self._crew = crew
         self._policy = policy
-        self._training, self._validation = tasks
+        self._training, validation = tasks
         self._drain = drain
         self._tell = tell
         self._rng_seed = toolkit.settings.run.rng_seed
@@ -113,6 +112,7 @@ class GrpoLoop:
         self._optimizer = Optimizer(policy.module, config.grpo, config.grpo.rate(), config.grpo.steps)
         self._reference_path = config.policy
         self._version = 0
+        self._evaluator = Evaluator(toolkit, config.grpo, output, crew, validation, drain, tell)
 
     async def run(self, state: TrainerState) -> int:
         """Go on after `state.step` steps; gives how many are done in the end."""
@@ -123,13 +123,13 @@ class GrpoLoop:
             self._output.record(state.metrics)
         grpo = Grpo(self._policy.module, self._config, self._temperature, await self._reference())
         try:
-            await self._evaluate(done)
+            await self._evaluator.evaluate(done, self._version)
             while done < self._config.steps:
                 if self._drain.is_set():
                     raise Stopped
                 await self._step(done + 1, grpo)
                 done += 1
-                await self._evaluate(done)
+                await self._evaluator.evaluate(done, self._version)
         except Stopped:
             self._tell("stopped; the same command goes on from there")
         return done
@@ -194,40 +194,6 @@ class GrpoLoop:
             self._policy.weights_changed()
         self._version += 1
         return report
-
-    async def _evaluate(self, step: int) -> None:
-        """Evaluate the checkpoint of a step, when it is due and not done yet, and mark the best one so far."""
-        config = self._config
-        due = config.evaluate_every and (step % config.evaluate_every == 0 or step == config.steps)
-        if not (self._validation and due):
-            return
-        if all(one["step"] != step for one in self._output.evaluations()):
-            line = await self._measure(step)
-            self._output.record_evaluation(line)
-            self._tell(f"evaluation at step {step}: {line}")
-        if best_step(self._output.evaluations(), config.best_by) == step:
-            self._output.mark_best(step)
-
-    async def _measure(self, step: int) -> dict[str, Any]:
-        size = self._config.validation_group_size
-        # The same random numbers at every step, so that evaluations differ by the policy alone.
-        sampling = replace(self._crew.sampling, rng_seed=derived(self._rng_seed, "evaluation"))
-        crew = replace(self._crew, sampling=sampling, policy_version=self._version)
-        folder = self._output.root / "evaluations" / f"{step:04d}"
-        with open_stage(self._toolkit, folder, size, self._drain) as stage:
-            groups = await stage.play(crew, self._validation, size)
-        [agent] = summarize([replace(one, model=self._policy.name) for group in groups for one in group])
-        means = {name: getattr(agent, name).mean for name in ("reward", "any_medal", "gold", "valid", "human_rank")}
-        line: dict[str, Any] = json_ready(
-            {"step": step, **means, "episodes": agent.episodes, "infrastructure_rate": agent.infrastructure_rate}
-        )
-        return line
-
-
-def best_step(evaluations: Sequence[dict[str, Any]], by: str) -> int | None:
-    """The step with the highest value, the earliest of equals; None when nothing was measured."""
-    known = [one for one in evaluations if one[by] is not None and math.isfinite(one[by])]
-    return max(known, key=lambda one: (one[by], -one["step"]))["step"] if known else None
 
 
 async def _begin(toolkit: Toolkit, config: LocalTrainerConfig, output: Output) -> None:

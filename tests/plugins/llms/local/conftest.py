@@ -1,14 +1,15 @@
-"""A tiny policy, made once by the provider itself."""
+"""A tiny policy, made once by the provider itself. Without the training extra there is nothing to test here."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from sandmle.core.contracts.policy import PolicyShape
 from sandmle.core.types.message import ReplyOptions
-from sandmle.plugins.llms.local.config import LocalConfig
-from sandmle.plugins.llms.local.model import LocalModel, LocalProvider
+
+collect_ignore_glob = [] if find_spec("torch") and find_spec("peft") else ["test_*.py"]
 
 TEXTS = [
     "<think>\nI look at the files first.\n</think>\n<tool_call>\npython\n<code>\nimport pandas as pd\n",
@@ -21,19 +22,22 @@ SHAPE = PolicyShape(
 
 
 @pytest.fixture(scope="session")
-def provider() -> LocalProvider:
+def provider():
+    from sandmle.plugins.llms.local.config import LocalConfig
+    from sandmle.plugins.llms.local.model import LocalProvider
+
     return LocalProvider(LocalConfig())
 
 
 @pytest.fixture(scope="session")
-def policy_dir(provider: LocalProvider, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def policy_dir(provider, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("policy") / "tiny"
     provider.create_policy(TEXTS, SHAPE, 3, path)
     return path
 
 
 @pytest.fixture
-def make_policy(provider: LocalProvider, tmp_path: Path) -> Callable[[int], Path]:
+def make_policy(provider, tmp_path: Path) -> Callable[[int], Path]:
     def make(rng_seed: int) -> Path:
         provider.create_policy(TEXTS, SHAPE, rng_seed, tmp_path / str(rng_seed))
         return tmp_path / str(rng_seed)
@@ -42,12 +46,12 @@ def make_policy(provider: LocalProvider, tmp_path: Path) -> Callable[[int], Path
 
 
 @pytest.fixture
-def model(provider: LocalProvider, policy_dir: Path) -> LocalModel:
+def model(provider, policy_dir: Path):
     return provider.open_model(f"local/{policy_dir}")
 
 
 @pytest.fixture
-def options():
+def options() -> Callable[..., ReplyOptions]:
     def make(sample_index: int = 0, **changes) -> ReplyOptions:
         return ReplyOptions(**{"max_tokens": 24, "sample_index": sample_index, **changes})
 

@@ -22,9 +22,10 @@ from sandmle.core.types.episode import Outcome
 from sandmle.plugins.trainers.local import grpo as grpo_file
 from sandmle.plugins.trainers.local.batches import Weighted, micro_batches
 from sandmle.plugins.trainers.local.canary import check_sync
+from sandmle.plugins.trainers.local.evaluating import best_step
 from sandmle.plugins.trainers.local.groups import judge, weighted
 from sandmle.plugins.trainers.local.grpo import Grpo
-from sandmle.plugins.trainers.local.loop import best_step, run_grpo
+from sandmle.plugins.trainers.local.loop import run_grpo
 from sandmle.plugins.trainers.local.optimizing import Optimizer
 
 
