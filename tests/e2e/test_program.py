@@ -164,5 +164,6 @@ def test_every_built_in_is_listed_with_kind_name_and_source(sandmle_json):
         ("sandbox", "process"), ("sandbox", "jupyter"), ("llm", "litellm"), ("llm", "offline"), ("scaffold", "react"),
         ("seeds", "builtin"), ("role", "data-strategist"), ("role", "ml-developer"), ("role", "mlops-engineer"),
         ("role", "technical-writer"), ("milestone", "format"), ("milestone", "gold"), ("benchmark", "corpus"),
+        ("benchmark", "realdata"),
     ):  # fmt: skip
         assert (kind, name, "sandmle") in listed

@@ -10,12 +10,10 @@ from typing import Any
 from sandmle.core.engine.attempt import Crew
 from sandmle.core.engine.rollout import Plan, Rollout
 from sandmle.core.engine.store import RunStore, open_store, read_episodes
-from sandmle.core.engine.tasks import Task, read_task
+from sandmle.core.engine.tasks import Task, list_tasks, refuse_real
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import TaskError
 from sandmle.core.hooks.events import Event
 from sandmle.core.types.episode import Episode
-from sandmle.core.types.task import TaskLayout
 
 
 class Stopped(Exception):  # noqa: N818 - control flow, not an error
@@ -74,17 +72,14 @@ def open_stage(toolkit: Toolkit, root: Path, group_size: int, drain: asyncio.Eve
 
 
 def read_tasks(folder: Path) -> list[Task]:
-    """The task directories directly below `folder`, by name.
+    """The tasks to learn from or to choose checkpoints by: those of a folder or a manifest, by name.
 
     Raises:
-        TaskError: there are none, or one cannot be used.
+        TaskError: there are none, one cannot be used, or one holds real rows, which no training may see.
     """
-    if not folder.is_dir():
-        raise TaskError(f"no such folder of tasks: {folder}")
-    paths = sorted(one for one in folder.iterdir() if not one.name.startswith(".") and TaskLayout(one).spec.is_file())
-    if not paths:
-        raise TaskError(f"{folder} holds no task directory (a folder with a task.toml)")
-    return [read_task(path) for path in paths]
+    tasks = list_tasks(folder)
+    refuse_real(tasks)
+    return list(tasks)
 
 
 def digests(tasks: Sequence[Task]) -> Mapping[str, Any]:
