@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from sandmle.cli import build_app
 from sandmle.core.engine.ledger import read_ledger
 from sandmle.core.engine.tasks import write_task
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import ConfigError, RunError
+from sandmle.core.errors import ConfigError, RunError, UsageError
 from sandmle.core.hooks.manager import load_plugins
 
 PLUGIN = """
@@ -109,3 +110,32 @@ async def test_tasks_are_listed_shown_and_checked(program, accepted, tmp_path: P
     assert bad.exit_code == 1
     assert {one["check"] for one in json.loads(bad.stdout)["problems"]} == {"content-hash", "description-names"}
     assert "has changed since it was written" in program("tasks", "check", "corpus").stdout
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_splitting_writes_manifests_that_the_other_commands_take(program, accepted, tmp_path: Path) -> None:
+    task, _ = accepted
+    for at in range(24):
+        provenance = task.spec.provenance.model_copy(update={"seed_id": f"seed-{at % 3}"})
+        change = {"task_id": f"task-{at}", "rule_family": f"family-{at % 4}", "provenance": provenance}
+        write_task(tmp_path / "made", replace(task, spec=task.spec.model_copy(update=change)))
+    words = ("tasks", "split", "made", "-o", "parts", "--held-out-families", 1, "--held-out-seeds", 0, "--json")
+    done = program(*words)
+    assert done.exit_code == 0, done.output
+    table = json.loads(done.stdout)
+    assert table == json.loads((tmp_path / "parts" / "split.json").read_text())
+    listed = json.loads(program("tasks", "list", "parts/held-out.txt", "--json").stdout)["tasks"]
+    assert {row["rule_family"] for row in listed} == set(table["held_out_families"])
+    assert len(listed) == table["parts"]["held-out"]["tasks"] == 6
+    assert program(*words).stdout == done.stdout
+
+    refused = program("tasks", "split", "made", "-o", "other", "--held-out-families", 4)
+    assert isinstance(refused.exception, UsageError)
+    assert "some have to be left" in str(refused.exception)
+    assert not (tmp_path / "other").exists()
+
+
+def test_making_a_split_needs_families_to_draw_from(program) -> None:
+    done = program("synth-splits", "-o", "out", "--set", 'synthesis.seeds=["two"]')
+    assert isinstance(done.exception, UsageError)
+    assert "synthesis.families names no rule families" in str(done.exception)
