@@ -50,6 +50,7 @@ def seal(plan: Plan, room: Room) -> int:
             first_process=plan.namespaces,
             in_group=not plan.namespaces,
             only_self=not plan.namespaces and landlock.abi() < landlock.SIGNAL_SCOPE_ABI,
+            same_user=not plan.namespaces and not plan.own_uid,
         )
     return directory
 

@@ -46,6 +46,19 @@ _SPECIAL: Final[dict[str, tuple[int, int]]] = {
     "tkill": (200, 130),
 }  # fmt: skip
 
+# Landlock does not look at these, so that without a mount namespace they reach every file of the same user.
+_PRETENDED: Final[dict[str, tuple[int | None, int | None]]] = {
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "futimesat": (261, None), "utime": (132, None), "utimensat": (280, 88), "utimes": (235, None),
+}  # fmt: skip
+"""Answered with success and not done: copying a file, as `shutil.copy` does, ends with them."""
+_METADATA: Final[dict[str, tuple[int | None, int | None]]] = {
+    "chown": (92, None), "fchown": (93, 55), "fchownat": (260, 54), "file_setattr": (469, 469),
+    "fremovexattr": (199, 16), "fsetxattr": (190, 7), "lchown": (94, None), "lremovexattr": (198, 15),
+    "lsetxattr": (189, 6), "removexattr": (197, 14), "removexattrat": (466, 466),
+    "setxattr": (188, 5), "setxattrat": (463, 463),
+}  # fmt: skip
+
 _NEW_NAMESPACES: Final = 0x7E020080
 """Every CLONE_NEW* flag that `clone` takes."""
 _DEADLY: Final = (signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
@@ -59,7 +72,7 @@ def supported() -> bool:
     return os.uname().machine in _ARCHES
 
 
-def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bool) -> None:
+def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bool, same_user: bool) -> None:
     """Filter this process and its children from now on; needs no-new-privileges to be set.
 
     Args:
@@ -68,6 +81,7 @@ def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bo
             its own deadly signals: sending itself one ends it here as it would anywhere else.
         in_group: Deny leaving the process group, because the group is what will be killed.
         only_self: Deny signals to any process but this, where Landlock cannot scope them.
+        same_user: Files outside belong to the same user: change no mode, time, owner or attribute.
 
     Raises:
         OSError: the kernel refused.
@@ -83,6 +97,8 @@ def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bo
         denied = both[column]
         if denied is not None:
             program += _when(denied, [_deny(errno.EPERM)])
+    if same_user:
+        program += _metadata_rules(column)
     # Without clone3, whose flags lie in memory, the flags of clone can be looked at.
     program += _when(number["clone3"], [_deny(errno.ENOSYS)])
     program += _when(
@@ -104,6 +120,16 @@ def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bo
         program += _deadly_to_self(number)
     program.append(_op(_RET, _ALLOW))
     libc.install_filter(b"".join(program))
+
+
+def _metadata_rules(column: int) -> list[bytes]:
+    rules: list[bytes] = []
+    for table, answer in ((_PRETENDED, _deny(0)), (_METADATA, _deny(errno.EPERM))):
+        for both in table.values():
+            call = both[column]
+            if call is not None:
+                rules += _when(call, [answer])
+    return rules
 
 
 def _socket_rules(number: dict[str, int], *, sockets: bool) -> list[bytes]:
