@@ -125,23 +125,25 @@ MODELS: Final[Mapping[str, Mapping[tuple[str, str], str]]] = MappingProxyType(
         ),
         "forest": _settings(
             (
-                "ensemble.RandomForestRegressor(30, min_samples_leaf=2, random_state=0)",
-                "ensemble.ExtraTreesRegressor(30, min_samples_leaf=2, random_state=0)",
+                "ensemble.RandomForestRegressor(15, min_samples_leaf=2, random_state=0)",
+                "ensemble.ExtraTreesRegressor(15, min_samples_leaf=2, random_state=0)",
             ),
             (
-                "ensemble.RandomForestClassifier(30, min_samples_leaf=2, random_state=0)",
-                "ensemble.ExtraTreesClassifier(30, min_samples_leaf=2, random_state=0)",
+                "ensemble.RandomForestClassifier(15, min_samples_leaf=2, random_state=0)",
+                "ensemble.ExtraTreesClassifier(15, min_samples_leaf=2, random_state=0)",
             ),
             scaled=False,
         ),
         "boosting": _settings(
             (
-                "ensemble.GradientBoostingRegressor(n_estimators=40, max_depth=2, random_state=0)",
-                "ensemble.GradientBoostingRegressor(n_estimators=40, max_depth=3, max_features=0.3, random_state=0)",
+                "ensemble.GradientBoostingRegressor(n_estimators=25, learning_rate=0.2, max_depth=2, random_state=0)",
+                "ensemble.GradientBoostingRegressor(n_estimators=25, learning_rate=0.2, max_features=0.3, "
+                "random_state=0)",
             ),
             (
-                "ensemble.GradientBoostingClassifier(n_estimators=20, max_depth=2, random_state=0)",
-                "ensemble.GradientBoostingClassifier(n_estimators=20, max_depth=3, max_features=0.3, random_state=0)",
+                "ensemble.GradientBoostingClassifier(n_estimators=12, learning_rate=0.25, max_depth=2, random_state=0)",
+                "ensemble.GradientBoostingClassifier(n_estimators=12, learning_rate=0.25, max_features=0.3, "
+                "random_state=0)",
             ),
             scaled=False,
         ),
@@ -153,7 +155,7 @@ SETTINGS: Final = ("a", "b")
 """Each model kind has two settings; `b` is the stiffer or the more random one."""
 
 _SCORE: Final = (
-    'score = model_selection.cross_val_score(model, X[:len(train)], y, cv=3, scoring="{scoring}").mean()\n'
+    'score = model_selection.cross_val_score(model, X[:len(train)], y, cv=2, scoring="{scoring}").mean()\n'
     "model.fit(X[:len(train)], y)\n"
 )
 
