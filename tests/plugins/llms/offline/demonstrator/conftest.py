@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from sandmle.core.engine.tasks import Task, write_task
+from sandmle.core.types.score import Direction, Prediction
+from sandmle.core.types.synthesis import TaskDraft
+from sandmle.core.types.task import MetricRecord, Provenance, RowCounts, SubmissionFormat, TaskSpec, ThresholdRecord
+
 TRAIN, TEST = 90, 45
 Rows = list[tuple[list[str], str]]
 
@@ -77,3 +82,52 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return made[kind]
 
     return of
+
+
+def write_parabola(folder: Path) -> Task:
+    rng = random.Random(3)
+    drawn = [(f"{rng.uniform(-1, 1):.4f}", f"{rng.uniform(-1, 1):.4f}") for _ in range(160)]
+    rows = [f"{at},{a},{b},{float(a) ** 2 + 0.2 * float(b):.4f}" for at, (a, b) in enumerate(drawn, 100)]
+    test = rows[80:]
+    parts = {
+        "train.csv": ["row_id,a,b,y", *rows[:80]],
+        "test.csv": ["row_id,a,b", *[row.rpartition(",")[0] for row in test]],
+        "sample_submission.csv": ["row_id,y", *[f"{row.split(',')[0]},0.3" for row in test]],
+    }
+    graded = [f"{row.split(',')[0]},{row.rpartition(',')[2]}" for row in test]
+    answers = [f"{row},{'public' if at < 20 else 'private'}" for at, row in enumerate(graded)]
+    spec = TaskSpec(
+        task_id="parabola",
+        title="Parabola",
+        domain="tests",
+        modality="tabular",
+        task_type="regression",
+        rule_family="square",
+        noise_families=(),
+        metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
+        submission=SubmissionFormat(id_column="row_id", target_columns=("y",), prediction=Prediction.VALUE),
+        rows=RowCounts(train=80, public_board=20, private_board=60),
+        dna={},
+        thresholds=ThresholdRecord(gold=0.05, silver=0.07, bronze=0.1, median=0.2),
+        solutions=(),
+        checks_passed=(),
+        provenance=Provenance(
+            generator_model="-", rng_seed=0, index=0, seed_id="-", prompt_sha256={}, versions={}, content_sha256={}
+        ),
+    )
+    draft = TaskDraft(
+        spec=spec,
+        description="## Metric\n\nrmse",
+        public={name: ("\n".join(lines) + "\n").encode() for name, lines in parts.items()},
+        private={
+            "answers.csv": ("\n".join(["row_id,y,board", *answers]) + "\n").encode(),
+            "leaderboard.csv": b"rank,score\n1,0.05\n2,0.3\n",
+        },
+    )
+    return write_task(folder, draft)
+
+
+@pytest.fixture
+def parabola(tmp_path: Path) -> Task:
+    """A task directory in which squares earn gold and plain columns nothing, alone in `tasks`."""
+    return write_parabola(tmp_path / "tasks")

@@ -1,66 +1,24 @@
 """The grid's programs in the real sandbox, graded by the real grader, stored and found again."""
 
 import json
-import random
-from pathlib import Path
+from dataclasses import asdict
+from hashlib import sha256
 
 import pytest
+from typer.testing import CliRunner
 
-from sandmle.core.engine.tasks import Task, list_tasks, write_task
-from sandmle.core.engine.toolkit import open_toolkit
+from sandmle.cli import build_app
+from sandmle.core.engine.tasks import list_tasks
+from sandmle.core.engine.toolkit import Toolkit, open_toolkit
 from sandmle.core.errors import StoreError
-from sandmle.core.types.score import Direction, Prediction
-from sandmle.core.types.synthesis import TaskDraft
-from sandmle.core.types.task import MetricRecord, Provenance, RowCounts, SubmissionFormat, TaskSpec, ThresholdRecord
-from sandmle.plugins.llms.offline.demonstrator.measuring import STATS, measure
+from sandmle.core.hooks.manager import load_plugins
+from sandmle.plugins.llms.offline.demonstrator.grid import grid, program_sha256
+from sandmle.plugins.llms.offline.demonstrator.measuring import STATS, Result, measure
 from sandmle.plugins.llms.offline.demonstrator.programs import Program
 
 GOOD = Program(features="squares", fill="median", model="linear", setting="a", output="value")
 PLAIN = Program(features="num", fill="median", model="linear", setting="a", output="value")
 FAILS = Program(features="words", fill="median", model="linear", setting="a", output="value")
-
-
-def write_parabola(folder: Path) -> Task:
-    rng = random.Random(3)
-    drawn = [(f"{rng.uniform(-1, 1):.4f}", f"{rng.uniform(-1, 1):.4f}") for _ in range(160)]
-    rows = [f"{at},{a},{b},{float(a) ** 2 + 0.2 * float(b):.4f}" for at, (a, b) in enumerate(drawn, 100)]
-    test = rows[80:]
-    parts = {
-        "train.csv": ["row_id,a,b,y", *rows[:80]],
-        "test.csv": ["row_id,a,b", *[row.rpartition(",")[0] for row in test]],
-        "sample_submission.csv": ["row_id,y", *[f"{row.split(',')[0]},0.3" for row in test]],
-    }
-    graded = [f"{row.split(',')[0]},{row.rpartition(',')[2]}" for row in test]
-    answers = [f"{row},{'public' if at < 20 else 'private'}" for at, row in enumerate(graded)]
-    spec = TaskSpec(
-        task_id="parabola",
-        title="Parabola",
-        domain="tests",
-        modality="tabular",
-        task_type="regression",
-        rule_family="square",
-        noise_families=(),
-        metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
-        submission=SubmissionFormat(id_column="row_id", target_columns=("y",), prediction=Prediction.VALUE),
-        rows=RowCounts(train=80, public_board=20, private_board=60),
-        dna={},
-        thresholds=ThresholdRecord(gold=0.05, silver=0.07, bronze=0.1, median=0.2),
-        solutions=(),
-        checks_passed=(),
-        provenance=Provenance(
-            generator_model="-", rng_seed=0, index=0, seed_id="-", prompt_sha256={}, versions={}, content_sha256={}
-        ),
-    )
-    draft = TaskDraft(
-        spec=spec,
-        description="## Metric\n\nrmse",
-        public={name: ("\n".join(lines) + "\n").encode() for name, lines in parts.items()},
-        private={
-            "answers.csv": ("\n".join(["row_id,y,board", *answers]) + "\n").encode(),
-            "leaderboard.csv": b"rank,score\n1,0.05\n2,0.3\n",
-        },
-    )
-    return write_task(folder, draft)
 
 
 @pytest.fixture
@@ -69,8 +27,7 @@ def toolkit(monkeypatch, tmp_path):
     return open_toolkit()
 
 
-async def test_programs_run_are_graded_and_are_not_run_again(toolkit, tmp_path):
-    write_parabola(tmp_path / "tasks")
+async def test_programs_run_are_graded_and_are_not_run_again(toolkit, parabola, tmp_path):
     tasks = list_tasks(tmp_path / "tasks")
     told: list[tuple[int, int]] = []
     results = await measure(toolkit, tasks, [GOOD, FAILS, PLAIN], on_task=lambda done, of: told.append((done, of)))
@@ -96,9 +53,34 @@ async def test_programs_run_are_graded_and_are_not_run_again(toolkit, tmp_path):
     assert stats.read_bytes().startswith(b"".join(lines.splitlines(keepends=True)[:2]))
 
 
-async def test_a_stored_line_that_is_no_result_is_named(toolkit, tmp_path):
-    write_parabola(tmp_path / "tasks")
+async def test_a_stored_line_that_is_no_result_is_named(toolkit, parabola, tmp_path):
     stats = tmp_path / "tasks" / STATS
     stats.write_text(json.dumps({"task": 1}) + "\n" + json.dumps({}) + "\n")
     with pytest.raises(StoreError, match=r"stats\.jsonl, line 1 is no stored result"):
         await measure(toolkit, list_tasks(tmp_path / "tasks"), [GOOD])
+
+
+def test_the_command_prints_what_stored_results_say_and_runs_nothing_again(toolkit, parabola, tmp_path):
+    digest = sha256(parabola.layout.spec.read_bytes()).hexdigest()
+    with (tmp_path / "tasks" / STATS).open("w") as file:
+        for at, one in enumerate(grid()):
+            result = Result(
+                task_sha256=digest, program_sha256=program_sha256(one), task_id="parabola", program=one.name,
+                ran=at % 2 == 0, valid=at % 4 == 0, medal="gold" if at == 8 else "none", human_rank=0.1, cv=0.5,
+                wall_s=0.1,
+            )  # fmt: skip
+            file.write(json.dumps(asdict(result)) + "\n")
+    done = CliRunner().invoke(build_app(toolkit), ["tasks", "stats", "tasks", "--train", "tasks", "--json"])
+    assert done.exit_code == 0, done.output
+    shown = json.loads(done.stdout)
+    assert shown["best_fixed"]["programs"] == [grid()[8].name]
+    assert (shown["per_task_best"]["mean"], shown["running"]["mean"], shown["valid"]["mean"]) == (1.0, 0.5, 0.25)
+    lines = CliRunner().invoke(build_app(toolkit), ["tasks", "stats", "tasks"]).stdout
+    assert "best program of each task" in lines
+    assert "144 programs on 1 tasks" in lines
+
+
+def test_the_group_is_there_without_the_synthesizer_too():
+    plugins = load_plugins(builtins=["sandmle.plugins.llms.plugin"])
+    done = CliRunner().invoke(build_app(Toolkit(plugins=plugins)), ["tasks", "--help"])
+    assert "stats" in done.output
