@@ -7,8 +7,8 @@ of both: the same call goes on where it was stopped, and a changed task or progr
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -88,7 +88,7 @@ async def measure(
     if missing:
         async with _bench(toolkit) as (sandbox, grader):
             with ExitStack() as stack:
-                logs = {folder: stack.enter_context(open_log(folder / STATS)) for folder in folders}
+                logs = {folder: stack.enter_context(_open_log(folder / STATS)) for folder in folders}
                 bench = _Bench(sandbox=sandbox, grader=grader, logs=logs, known=known)
                 await _work_off(bench, missing, workers, lambda done: on_task(done, len(missing)))
     return [known[digest, program_sha256(one)] for _, digest in wanted for one in programs]
@@ -183,17 +183,28 @@ async def _measure_one(bench: _Bench, session: SandboxSession, task: Task, diges
     )
 
 
+@contextmanager
+def _open_log(path: Path) -> Iterator[LineLog]:
+    with ExitStack() as stack:
+        try:
+            log = stack.enter_context(open_log(path))
+        except OSError as problem:
+            raise StoreError(f"cannot write {path}: {problem.strerror}; results are kept beside the tasks") from problem
+        yield log
+
+
 def _known(path: Path) -> dict[tuple[str, str], Result]:
-    if not path.exists():
+    if not path.is_file():
         return {}
+    lines = path.read_bytes().splitlines()
     found: dict[tuple[str, str], Result] = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
             fields: dict[str, Any] = json.loads(line)
             result = Result(**fields)
         except (ValueError, TypeError) as problem:
             # The last line may be torn by a kill; opening the log cuts it off.
-            if number == len(path.read_bytes().splitlines()):
+            if number == len(lines):
                 break
             raise StoreError(f"{path}, line {number} is no stored result: {problem}; remove the file") from problem
         found[result.task_sha256, result.program_sha256] = result

@@ -60,6 +60,12 @@ async def test_a_stored_line_that_is_no_result_is_named(toolkit, parabola, tmp_p
         await measure(toolkit, list_tasks(tmp_path / "tasks"), [GOOD])
 
 
+async def test_a_folder_that_takes_no_results_is_named(toolkit, parabola, tmp_path):
+    (tmp_path / "tasks" / STATS).mkdir()
+    with pytest.raises(StoreError, match="results are kept beside the tasks"):
+        await measure(toolkit, list_tasks(tmp_path / "tasks"), [GOOD])
+
+
 def test_the_command_prints_what_stored_results_say_and_runs_nothing_again(toolkit, parabola, tmp_path):
     digest = sha256(parabola.layout.spec.read_bytes()).hexdigest()
     with (tmp_path / "tasks" / STATS).open("w") as file:
