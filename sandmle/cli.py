@@ -300,6 +300,9 @@ def main() -> None:
     except SandmleError as problem:
         typer.echo(f"error: {problem}", err=True)
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(problem, kind)))
+    except KeyboardInterrupt:
+        # Before a command runs; commands have their own way to stop.
+        sys.exit(130)
 
 
 def _config_variable() -> Path | None:

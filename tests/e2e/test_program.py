@@ -5,6 +5,9 @@ import csv
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -167,3 +170,20 @@ def test_every_built_in_is_listed_with_kind_name_and_source(sandmle_json):
         ("benchmark", "realdata"),
     ):  # fmt: skip
         assert (kind, name, "sandmle") in listed
+
+
+def test_interrupted_while_it_starts_it_leaves_without_a_traceback(tmp_path):
+    # A plugin that the person interrupts while it is imported stands for any slow start.
+    (tmp_path / "slow_start.py").write_text("raise KeyboardInterrupt\n")
+    info = tmp_path / "slow_start-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: slow_start\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[sandmle]\nslow_start = slow_start\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "sandmle.cli", "plugins", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "SANDMLE_PLUGINS": "slow_start"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

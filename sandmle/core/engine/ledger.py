@@ -78,8 +78,8 @@ class Corpus:
 
         Raises:
             ValueError: the line is not that of the next draft.
-            TaskError: the directory cannot be written.
-            StoreError: the ledger cannot be written.
+            TaskError: a file name of the draft is unsafe.
+            StoreError: the directory or the ledger cannot be written.
         """
         if line.index != len(self._lines):
             raise ValueError(f"draft {line.index} was committed where draft {len(self._lines)} belongs")

@@ -86,4 +86,5 @@ def _write(out: Path, episodes: Sequence[Episode]) -> None:
             os.fsync(file.fileno())
         part.replace(out)
     except OSError as problem:
+        part.unlink(missing_ok=True)
         raise RunError(f"cannot write {out}: {problem.strerror}") from problem

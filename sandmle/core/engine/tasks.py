@@ -13,7 +13,7 @@ from typing import Final
 import tomli_w
 from pydantic import ValidationError
 
-from sandmle.core.errors import TaskError
+from sandmle.core.errors import StoreError, TaskError
 from sandmle.core.types.synthesis import TaskDraft, TaskProblem
 from sandmle.core.types.task import TaskLayout, TaskSpec
 
@@ -150,7 +150,8 @@ def write_task(folder: Path, draft: TaskDraft) -> Task:
     The same draft gives the same bytes, file times and modes.
 
     Raises:
-        TaskError: the directory exists already, a file name is unsafe, or writing failed.
+        TaskError: the directory exists already, or a file name is unsafe.
+        StoreError: writing failed.
     """
     files = _files(draft)
     provenance = draft.spec.provenance.model_copy(
@@ -170,7 +171,7 @@ def write_task(folder: Path, draft: TaskDraft) -> Task:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as problem:
-        raise TaskError(f"cannot write {target}: {problem}") from problem
+        raise StoreError(f"cannot write {target}: {problem.strerror or problem}") from problem
     return read_task(target)
 
 

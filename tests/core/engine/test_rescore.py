@@ -60,3 +60,8 @@ def test_bad_words_are_clear_errors(toolkit, run_dir, tmp_path):
         rescore(toolkit, tmp_path, "sparse")
     with pytest.raises(RunError, match="cannot write"):
         rescore(toolkit, run_dir, "sparse", tmp_path / "nowhere" / "out.jsonl")
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    with pytest.raises(RunError, match="cannot write"):
+        rescore(toolkit, run_dir, "sparse", taken)
+    assert not list(tmp_path.glob(".*.part"))

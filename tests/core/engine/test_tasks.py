@@ -15,7 +15,7 @@ from sandmle.core.engine.tasks import (
     verify_task,
     write_task,
 )
-from sandmle.core.errors import TaskError
+from sandmle.core.errors import StoreError, TaskError
 from sandmle.core.types.score import Direction, Prediction
 from sandmle.core.types.synthesis import TaskDraft
 from sandmle.core.types.task import (
@@ -108,7 +108,7 @@ def test_nothing_is_left_when_writing_fails_or_the_name_is_taken(tmp_path: Path)
     clash = TaskDraft(
         spec=both.spec, description="x", public={**both.public, "train.csv/deeper": b""}, private=both.private
     )
-    with pytest.raises(TaskError, match="cannot write"):
+    with pytest.raises(StoreError, match="cannot write"):
         write_task(tmp_path, clash)
     assert [entry.name for entry in tmp_path.iterdir()] == ["soil-yield-0"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from sandmle.core.engine.board_csv import parse_board
 from sandmle.core.engine.boards import SCORE_DECIMALS, medal_rule
 from sandmle.core.engine.tasks import verify_task, write_task
-from sandmle.core.errors import TaskError, nearest
+from sandmle.core.errors import StoreError, TaskError, nearest
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Direction, Prediction
 from sandmle.core.types.synthesis import TaskDraft
@@ -73,7 +73,7 @@ class RealData:
         draft = _draft(split, self._task_id(view, repeat), rng_seed, repeat)
         try:
             write_task(self._config.path, draft)
-        except TaskError:
+        except (TaskError, StoreError):
             # Another run may have made it meanwhile.
             if verify_task(self._config.path / draft.spec.task_id):
                 raise
