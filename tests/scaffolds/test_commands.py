@@ -29,7 +29,7 @@ def test_list_names_react_and_who_registered_it(invoke):
 
 def test_show_draws_the_graph_and_lists_the_options(invoke):
     shown = json.loads(invoke("show", "react", "--json").stdout)
-    assert shown["options"] == {"observation_chars": 8000, "max_misread": 3}
+    assert shown["options"] == {"prompt": "full", "observation_chars": 8000, "max_misread": 3}
     assert "agent" in shown["mermaid"]
     assert invoke("show", "react", "--mermaid").stdout.strip() == shown["mermaid"].strip()
     assert "plugin.scaffold.react.max_misread = 3" in invoke("show", "react").stdout
