@@ -76,7 +76,7 @@ def verdicts(played: Mapping[str, Sequence[Played]]) -> list[dict[str, Any]]:
         for base in ("sft", "sft-medal", "rejection", "random running program", "best fixed program")
     ]
     asked += [("grpo-full", "sft"), ("grpo-lora", f"grpo-lora-{SHUFFLED}")]
-    found = []
+    found: list[dict[str, Any]] = []
     for arm, base in asked:
         if arm not in played or base not in played:
             found.append({"arm": arm, "over": base, "reached": None})
