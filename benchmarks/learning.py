@@ -6,7 +6,7 @@ PARTS is what `sandmle --config benchmarks/learning.toml synth-splits` writes; `
 Demonstrations of the scripted teacher are imitated, GRPO goes on from there on the training tasks, the checkpoint
 with the highest validation reward is evaluated on tasks whose families were never trained (`held-out`) and on new
 tasks of known families (`fresh`). Every stage has a directory under OUT; the same command goes on where it was
-stopped.
+stopped. Learning curves are drawn in `OUT/seedN/curves.svg`.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from typing import Any
 from learning_parts import stages
 from learning_parts.figures import Interval, Played, difference, read_played, summary
 from learning_parts.fixed import fixed_programs
+from learning_parts.plot import svg
 from learning_parts.tables import compared, curve, table
 
 from sandmle.core.engine.config import parse_assignments
@@ -97,6 +98,8 @@ def run_seed(plan: stages.Plan, arms: Sequence[str]) -> dict[str, Any]:
         if arm.startswith("grpo"):
             document["curves"][arm] = curve(policies[arm])
             print("\n".join((f"\nseed {plan.seed}, {arm}, by step", *document["curves"][arm]["lines"])), flush=True)
+    if document["curves"]:
+        (plan.root / "curves.svg").write_text(svg(document["curves"]), "utf-8")
     for split in SPLITS:
         played = play(plan, split, policies)
         figures = {name: summary(rows) for name, rows in played.items()}
