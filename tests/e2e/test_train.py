@@ -48,3 +48,17 @@ def test_imitation_then_grpo_then_a_run_by_the_commands(sandmle, sandmle_json, c
 def test_a_folder_that_holds_no_policy_is_refused(sandmle, corpus, tmp_path):
     done = sandmle("train", "grpo", "--policy", tmp_path, "--tasks", corpus, "-o", tmp_path / "out", code=2)
     assert "holds no policy" in done.stderr
+
+
+def test_an_option_that_was_not_given_leaves_set_in_force(sandmle, tmp_path):
+    words = (
+        "train",
+        "grpo",
+        "--tasks",
+        tmp_path,
+        "-o",
+        tmp_path / "out",
+        "--set",
+        "plugin.trainer.local.grpo.steps=soon",
+    )
+    assert "plugin.trainer.local.grpo.steps" in sandmle(*words, code=2).stderr

@@ -14,7 +14,7 @@ def _some_zygotes() -> int:
 
 
 class ProcessConfig(BaseModel):
-    """`[sandbox.process]`: sessions forked from a preloaded interpreter."""
+    """`[plugin.sandbox.process]`: sessions forked from a preloaded interpreter."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class ProcessConfig(BaseModel):
 
 
 class JupyterConfig(BaseModel):
-    """`[sandbox.jupyter]`: one enclosed Jupyter kernel for each session."""
+    """`[plugin.sandbox.jupyter]`: one enclosed Jupyter kernel for each session."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -103,7 +103,7 @@ def _prepared(
     from sandmle.core.hooks.registry import Kind
     from sandmle.plugins.trainers.local.config import LocalTrainerConfig
 
-    toolkit: Toolkit = context.obj.override({**parse_assignments(assignments or []), **words})
+    toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []), words)
     # Built once to have a missing package named with the extra that brings it.
     toolkit.make(Kind.TRAINER, "local")
     config = LocalTrainerConfig.model_validate(toolkit.settings.options("trainer", "local"))
