@@ -113,6 +113,10 @@ def test_nothing_survives_a_killed_host(level: str, tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOST, level, marker], stdout=subprocess.PIPE, env=environment) as host:
         assert host.stdout is not None
         assert host.stdout.readline() == b"ready\n"
+        # A process that has only just been exec'd shows no arguments for a moment.
+        deadline = time.monotonic() + 10
+        while len(processes_with(marker)) < 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert len(processes_with(marker)) >= 4
         host.kill()
     deadline = time.monotonic() + 10
