@@ -1,6 +1,6 @@
 """The one look at the files: a fixed cell that prints short lines of facts and of honest quick probes. Pure.
 
-It cross-validates one plain model on every representation the files allow, and five kinds of model on the best of
+It cross-validates ridge regression on every representation the files allow, and five kinds of model on the best of
 them, on training rows alone. It tells neither the metric nor what kind of prediction is wanted: that stands in the
 description. Every line it prints is one bare word where a choice is named, so that a reader can copy it.
 """
