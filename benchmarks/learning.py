@@ -1,25 +1,25 @@
 """What a small policy learns on the learning corpus, beside controls that learn nothing.
 
-    python benchmarks/learning.py --corpus PARTS [--seeds 1] [--out learning] [--json FILE] [--steps 20] ...
+    python benchmarks/learning.py --seeds 3 --json out.json
 
-PARTS is what `sandmle --config benchmarks/learning.toml synth-splits` writes; `{seed}` in it becomes the seed.
-Demonstrations of the scripted teacher are imitated, GRPO goes on from there on the training tasks, the checkpoint
+For every seed a corpus is made (`sandmle synth-splits`, with its own held-out rule families, seeds and tasks),
+demonstrations of the scripted teacher are imitated, and GRPO goes on from there on the training tasks. The checkpoint
 with the highest validation reward is evaluated on tasks whose families were never trained (`held-out`) and on new
-tasks of known families (`fresh`). Every stage has a directory under OUT; the same command goes on where it was
-stopped. Learning curves are drawn in `OUT/seedN/curves.svg`.
+tasks of known families (`fresh`). Every stage has a directory below OUT; the same command goes on where it was
+stopped. Learning curves are drawn in `OUT/curves.svg`; all seeds together are judged at the end.
 """
 
 import argparse
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from learning_parts import stages
-from learning_parts.figures import Interval, Played, difference, read_played, summary
-from learning_parts.fixed import fixed_programs
+from learning_parts.figures import Interval, Played, pooled, read_played, summary
+from learning_parts.fixed import PER_TASK, fixed_programs
+from learning_parts.judging import IF_ELSE, RANDOM_RUNNING, SHUFFLED, TEACHER, gap_share, verdicts
 from learning_parts.plot import svg
 from learning_parts.tables import compared, curve, table
 
@@ -28,9 +28,17 @@ from sandmle.core.engine.summary import json_ready
 
 SPLITS = ("held-out", "fresh")
 ARMS = ("sft", "sft-medal", "rejection", "grpo-lora", "grpo-full", "grpo-lora-sparse")
-SHUFFLED = "shuffled"
-WANTED_GAIN = 0.669
-"""Relative gain in medal rate over SFT that is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """What came of one seed."""
+
+    seed: int
+    curves: dict[str, dict[str, Any]]
+    """By arm."""
+    played: dict[str, dict[str, list[Played]]]
+    """By split and arm or control."""
 
 
 def train(plan: stages.Plan, arms: Sequence[str]) -> dict[str, Path]:
@@ -57,74 +65,88 @@ def play(plan: stages.Plan, split: str, policies: Mapping[str, Path]) -> dict[st
     tasks = plan.manifest(split)
     looked = stages.evaluate(plan, "conditional", split, stages.CONDITIONAL)
     runs = {
-        "teacher": stages.evaluate(plan, "teacher", split, stages.TEACHER),
+        TEACHER: stages.evaluate(plan, "teacher", split, stages.TEACHER),
         **{arm: stages.evaluate(plan, arm, split, f"local/{path}") for arm, path in policies.items()},
     }
     for arm in policies:
         if arm == "grpo-lora":
             name = f"{arm}-{SHUFFLED}"
             runs[name] = stages.evaluate_shuffled(plan, name, split, f"local/{policies[arm]}", looked)
-    runs["random running program"] = stages.evaluate(plan, "random-running", split, stages.RANDOM_RUNNING)
-    runs["if/else program"] = looked
+    runs[RANDOM_RUNNING] = stages.evaluate(plan, "random-running", split, stages.RANDOM_RUNNING)
+    runs[IF_ELSE] = looked
     played = {name: read_played(run, tasks) for name, run in runs.items()}
     return {**played, **fixed_programs(plan.toolkit({}), plan.manifest("train"), tasks)}
 
 
-def verdicts(played: Mapping[str, Sequence[Played]]) -> list[dict[str, Any]]:
-    """What was asked for, and whether it was reached: differences in medal rate with their intervals."""
-    asked = [
-        ("grpo-lora", base)
-        for base in ("sft", "sft-medal", "rejection", "random running program", "best fixed program")
-    ]
-    asked += [("grpo-full", "sft"), ("grpo-lora", f"grpo-lora-{SHUFFLED}")]
-    found: list[dict[str, Any]] = []
-    for arm, base in asked:
-        if arm not in played or base not in played:
-            found.append({"arm": arm, "over": base, "reached": None})
-            continue
-        gain = difference(played[arm], played[base])
-        below = summary(played[base])["medal"].mean
-        relative = gain.mean / below if below else math.inf
-        enough = relative >= WANTED_GAIN or base != "sft"
-        found.append({"arm": arm, "over": base, "gain": gain, "relative": relative, "reached": enough and gain.low > 0})
+def run_seed(plan: stages.Plan, arms: Sequence[str]) -> Seed:
+    """Everything of one seed; prints as it goes."""
+    stages.make_corpus(plan)
+    policies = train(plan, arms)
+    seed = Seed(seed=plan.seed, curves={}, played={})
+    for arm in policies:
+        if arm.startswith("grpo"):
+            seed.curves[arm] = curve(policies[arm])
+            print("\n".join((f"\nseed {plan.seed}, {arm}, by step", *seed.curves[arm]["lines"])), flush=True)
+    for split in SPLITS:
+        seed.played[split] = play(plan, split, policies)
+        tell(f"seed {plan.seed}, {split}", seed.played[split])
+    return seed
+
+
+def tell(title: str, played: Mapping[str, Sequence[Played]]) -> dict[str, Any]:
+    """Print the table of arms and what was asked for; gives both as data."""
+    figures = {name: summary(rows) for name, rows in played.items()}
+    judged = verdicts(played)
+    print(f"\n{title}", table(figures), compared(judged), sep="\n", flush=True)
+    found: dict[str, Any] = {"arms": figures, "differences": judged}
+    if "grpo-lora" in played:
+        gap = gap_share(played, "grpo-lora", PER_TASK)
+        print(
+            f"grpo-lora over {gap.base}, the best that learns by imitation or not at all: {100 * gap.gain:+.1f} "
+            f"percentage points, {gap.share:.0%} of the way from there to the best program per task",
+            flush=True,
+        )
+        found["gap"] = asdict(gap)
     return found
 
 
-def run_seed(plan: stages.Plan, arms: Sequence[str]) -> dict[str, Any]:
-    """Everything of one seed; prints as it goes."""
-    policies = train(plan, arms)
-    document: dict[str, Any] = {"seed": plan.seed, "curves": {}, "splits": {}}
-    for arm in policies:
-        if arm.startswith("grpo"):
-            document["curves"][arm] = curve(policies[arm])
-            print("\n".join((f"\nseed {plan.seed}, {arm}, by step", *document["curves"][arm]["lines"])), flush=True)
-    if document["curves"]:
-        (plan.root / "curves.svg").write_text(svg(document["curves"]), "utf-8")
+def document(seeds: Sequence[Seed]) -> dict[str, Any]:
+    """All seeds, and the arms that every one of them has, pooled."""
+    together = {}
     for split in SPLITS:
-        played = play(plan, split, policies)
-        figures = {name: summary(rows) for name, rows in played.items()}
-        judged = verdicts(played)
-        print(f"\nseed {plan.seed}, {split}", table(figures), compared(judged), sep="\n", flush=True)
-        document["splits"][split] = {
-            "arms": figures,
-            "differences": judged,
-            "episodes": {name: [asdict(one) for one in rows] for name, rows in played.items()},
-        }
-    return document
+        names = [name for name in seeds[0].played[split] if all(name in seed.played[split] for seed in seeds)]
+        rows = {name: pooled([seed.played[split][name] for seed in seeds]) for name in names}
+        together[split] = tell(f"{len(seeds)} seeds together, {split}", rows)
+    return {
+        "pooled": together,
+        "seeds": [
+            {
+                "seed": seed.seed,
+                "curves": seed.curves,
+                "episodes": {
+                    split: {name: [asdict(one) for one in rows] for name, rows in played.items()}
+                    for split, played in seed.played.items()
+                },
+            }
+            for seed in seeds
+        ],
+    }
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--corpus", required=True, help="directory of the parts; {seed} becomes the seed")
-    parser.add_argument("--seeds", type=int, default=1, help="seeds 0, 1, ...")
+    parser.add_argument("--seeds", type=int, default=1, help="how many: first, first + 1, ...")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("learning"))
     parser.add_argument("--json", type=Path, help="file for all figures and the episodes they are over")
-    parser.add_argument("--arms", default="sft,grpo-lora", help=f"of {', '.join(ARMS)}; sft is always made")
+    parser.add_argument("--corpus", help="folder that `synth-splits` filled; {seed} becomes the seed; default: made")
+    parser.add_argument("--sizes", default="96,16,24,32,4", help="tasks to train, validate, fresh, held-out; families")
+    parser.add_argument("--arms", default=",".join(ARMS), help=f"of {', '.join(ARMS)}; sft is always made")
     parser.add_argument("--demonstrations", type=int, default=8, help="per training task")
     parser.add_argument("--episodes", type=int, default=4, help="per evaluation task")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--batch", type=int, default=16, help="demonstrations of one update of SFT")
-    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--tasks-per-step", type=int, default=8)
     parser.add_argument("--group-size", type=int, default=8)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one configuration key")
@@ -139,10 +161,13 @@ def main() -> None:
     """Run every seed and write what came of it."""
     arguments = parse_arguments()
     seeds = []
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+        root = arguments.out.resolve() / f"seed{seed}"
+        corpus = Path(arguments.corpus.replace("{seed}", str(seed))).resolve() if arguments.corpus else root / "corpus"
         plan = stages.Plan(
-            corpus=Path(arguments.corpus.replace("{seed}", str(seed))).resolve(),
-            root=arguments.out.resolve() / f"seed{seed}",
+            corpus=corpus,
+            sizes=stages.sizes_of(arguments.sizes),
+            root=root,
             seed=seed,
             demonstrations=arguments.demonstrations,
             episodes=arguments.episodes,
@@ -154,8 +179,12 @@ def main() -> None:
             options=parse_assignments(arguments.set),
         )
         seeds.append(run_seed(plan, arguments.arms.split(",")))
-        if arguments.json:
-            arguments.json.write_text(json.dumps(json_ready(_plain(seeds)), indent=1), "utf-8")
+    everything = document(seeds)
+    curves = {f"{name}, seed {seed.seed}": curve for seed in seeds for name, curve in seed.curves.items()}
+    if curves:
+        (arguments.out / "curves.svg").write_text(svg(curves), "utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(json_ready(_plain(everything)), indent=1), "utf-8")
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,7 +16,9 @@ from sandmle.core.types.score import Medal
 
 RESAMPLES = 2000
 INTERVAL = (0.025, 0.975)
-MEASURES = ("medal", "valid", "human_rank", "turns", "tokens")
+MEASURES = ("medal", "gold", "valid", "human_rank", "turns", "cells", "tokens")
+SHARES = 4
+"""The first so many measures are shares; the others are counts per episode."""
 NAN = float("nan")
 
 Tree = Mapping[str, Mapping[str, Sequence[float]]]
@@ -30,9 +32,12 @@ class Played:
     family: str
     task_id: str
     medal: float
+    gold: float
     valid: float
     human_rank: float
     turns: float = NAN
+    cells: float = NAN
+    """Run in the sandbox, the look at the files included."""
     tokens: float = NAN
     """Sampled by a policy that counts them."""
 
@@ -61,13 +66,20 @@ def read_played(run: Path, tasks: Path) -> list[Played]:
                 family=families[episode.task_id],
                 task_id=episode.task_id,
                 medal=float(grade is not None and grade.medal is not Medal.NONE),
+                gold=float(grade is not None and grade.medal is Medal.GOLD),
                 valid=float(valid),
                 human_rank=(grade.human_rank or 0.0) if grade is not None and valid else 0.0,
                 turns=float(len(replies)),
+                cells=float(sum(step.observation.cell is not None for step in episode.trajectory.steps)),
                 tokens=float(sum(sampled)) if sampled else NAN,
             )
         )
     return played
+
+
+def pooled(seeds: Sequence[Sequence[Played]]) -> list[Played]:
+    """The same arm on several seeds, as if its tasks were those of one split: families of one name are one family."""
+    return [replace(one, task_id=f"{seed}/{one.task_id}") for seed, played in enumerate(seeds) for one in played]
 
 
 def tree(played: Iterable[Played], measure: str) -> Tree:

@@ -12,6 +12,8 @@ from sandmle.plugins.llms.offline.demonstrator.grid import grid
 from sandmle.plugins.llms.offline.demonstrator.measuring import Result, measure
 from sandmle.plugins.llms.offline.demonstrator.stats import corpus_stats
 
+FIXED, PORTFOLIO, PER_TASK = "best fixed program", "best portfolio of three", "best program per task"
+
 
 def fixed_programs(toolkit: Toolkit, train: Path, split: Path) -> dict[str, list[Played]]:
     """The best fixed program and portfolio of three, chosen on the training tasks, and each task's best program."""
@@ -20,9 +22,9 @@ def fixed_programs(toolkit: Toolkit, train: Path, split: Path) -> dict[str, list
     stats = corpus_stats(results, _metrics(tasks), their_results, _metrics(chosen_on))
     portfolio = stats.best_portfolio.programs
     return {
-        "best fixed program": _over(tasks, results, lambda row: _first(row, stats.best_fixed.programs)),
-        "best portfolio of three": _over(tasks, results, lambda row: _by_cv(row, portfolio)),
-        "best program per task": _over(tasks, results, lambda row: max(row.values(), key=lambda one: one.human_rank)),
+        FIXED: _over(tasks, results, lambda row: _first(row, stats.best_fixed.programs)),
+        PORTFOLIO: _over(tasks, results, lambda row: _by_cv(row, portfolio)),
+        PER_TASK: _over(tasks, results, lambda row: max(row.values(), key=lambda one: one.human_rank)),
     }
 
 
@@ -61,6 +63,7 @@ def _over(
                 family=task.spec.rule_family,
                 task_id=task.spec.task_id,
                 medal=float(taken.medal != "none"),
+                gold=float(taken.medal == "gold"),
                 valid=float(taken.valid),
                 human_rank=taken.human_rank,
             )

@@ -11,6 +11,7 @@ from sandmle.core.engine.interrupts import run_until_interrupted
 from sandmle.core.engine.runs import run_tasks
 from sandmle.core.engine.toolkit import Toolkit, open_toolkit
 from sandmle.core.hooks.registry import Kind
+from sandmle.plugins.synthesizer.learning_corpus import Sizes, make_split
 from sandmle.plugins.trainers.local.config import LocalTrainerConfig
 from sandmle.plugins.trainers.local.loop import run_grpo
 from sandmle.plugins.trainers.local.sft import run_sft
@@ -29,7 +30,8 @@ class Plan:
     """What a seed is played with."""
 
     corpus: Path
-    """With train.txt, validation.txt, fresh.txt and held-out.txt."""
+    """With train.txt, validation.txt, fresh.txt and held-out.txt; made if it is not there."""
+    sizes: Sizes
     root: Path
     seed: int
     demonstrations: int
@@ -51,6 +53,26 @@ class Plan:
     def toolkit(self, words: Mapping[str, Any]) -> Toolkit:
         common = {"run.rng_seed": self.seed, "run.trackers": []}
         return open_toolkit(file=CONFIG, overrides={**common, **self.options, **words})
+
+
+def sizes_of(text: str) -> Sizes:
+    """From five numbers with commas between: tasks to train, validate, fresh, held-out, and held-out families.
+
+    Raises:
+        ValueError: it is not five numbers.
+    """
+    train, validation, fresh, held_out, families = (int(word) for word in text.split(","))
+    return Sizes(train=train, validation=validation, fresh=fresh, held_out=held_out, families=families)
+
+
+def make_corpus(plan: Plan) -> None:
+    """The corpus of a seed in its parts, unless it is there."""
+    if plan.manifest("train").exists():
+        return
+    _tell(f"making {plan.corpus}")
+    toolkit = open_toolkit(file=CONFIG, overrides={})
+    _, table = run_until_interrupted(lambda drain: make_split(toolkit, plan.corpus, plan.sizes, plan.seed, drain=drain))
+    _go_on(table is not None)
 
 
 def demonstrate(plan: Plan) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from learning_parts.figures import MEASURES, Interval
+from learning_parts.figures import MEASURES, SHARES, Interval
 
 CURVE = ("reward", "any_medal", "gold", "valid", "entropy", "turns", "kept_groups", "grad_norm", "clipped")
 
@@ -18,7 +18,7 @@ def table(figures: Mapping[str, Mapping[str, Any]]) -> str:
         f"|---{'|---' * len(MEASURES)}|---|",
     ]
     for name, row in figures.items():
-        cells = [_shown(row[measure], 3 if measure in MEASURES[:3] else 1) for measure in MEASURES]
+        cells = [_shown(row[measure], 3 if measure in MEASURES[:SHARES] else 1) for measure in MEASURES]
         counts = f"{row['families']} / {row['tasks']} / {row['episodes']}"
         lines.append(f"| {name} | {' | '.join(cells)} | {counts} |")
     return "\n".join(lines)

@@ -79,6 +79,8 @@ class GrpoConfig(OptimizerConfig):
     rollout_gap: Annotated[float, Field(gt=0)] = 0.02
     """Mean absolute difference between rollout and recomputed log-probs beyond which training stops."""
     minibatches: Positive = 2
+    epochs: Positive = 1
+    """Passes over a step's trajectories."""
     mask_truncated: bool = False
     """Leave sequences whose last turn was cut by the token limit out of the loss; they still count in their group."""
     refills: Annotated[int, Field(ge=0)] = 1

@@ -53,7 +53,7 @@ class Grpo:
     def update(
         self, items: Sequence[Weighted], optimizer: Optimizer, *, step: int, rng: random.Random, kept: str
     ) -> UpdateReport:
-        """Train on the sequences of a step, once, in minibatches of whole trajectories.
+        """Train on the sequences of a step, `epochs` times, in minibatches of whole trajectories.
 
         Args:
             items: sequences of kept groups.
@@ -69,13 +69,16 @@ class Grpo:
         parts = [
             list(micro_batches(part, self._config.micro_batch_tokens, self._device)) for part in self._split(items, rng)
         ]
-        old = [None, *([self._old(batch) for batch in part] for part in parts[1:])]
+        again = self._config.epochs > 1
+        old = [[self._old(batch) for batch in part] if number or again else None for number, part in enumerate(parts)]
         totals = _Totals()
         self._module.train()
         try:
-            for part, before in zip(parts, old, strict=True):
-                loss = self._accumulate(part, before, totals)
-                totals.add_minibatch(loss, optimizer.update(step, loss, kept))
+            for epoch in range(self._config.epochs):
+                for number, part in enumerate(parts):
+                    before = None if epoch == number == 0 else old[number]
+                    loss = self._accumulate(part, before, totals)
+                    totals.add_minibatch(loss, optimizer.update(step, loss, kept))
         finally:
             optimizer.zero()
             self._module.eval()

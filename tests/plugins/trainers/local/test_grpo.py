@@ -144,7 +144,9 @@ async def test_rollouts_agree_with_what_the_trainer_computes(train, tmp_path):
     assert all(line["canary_gap"] < 1e-4 for line in summary.metrics)
 
 
-@pytest.mark.parametrize("changes", [{"old_log_probs": "rollout"}, {"kl": 0.1}, {"aggregate": "seq-mean-token-mean"}])
+@pytest.mark.parametrize(
+    "changes", [{"epochs": 3}, {"old_log_probs": "rollout"}, {"kl": 0.1}, {"aggregate": "seq-mean-token-mean"}]
+)
 async def test_every_variant_trains(train, tmp_path, changes):
     summary = await train(tmp_path / "out", steps=2, **changes)
     assert all(line["loss"] is not None for line in summary.metrics)
