@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -54,6 +54,7 @@ class _Zygote:
     plan: Plan
     scratch: str
     readable: tuple[str, ...]
+    own_modules: tuple[str, ...]
     sessions: dict[int, _Session] = field(default_factory=dict)
     next_watch: float = 0.0
 
@@ -114,7 +115,7 @@ class _Zygote:
             os.mkdir(room.scratch, 0o711)
         pid = namespaces.fork_into_new_pids() if self.plan.namespaces else os.fork()
         if pid == 0:
-            _become_session(self.plan, room, fds)
+            _become_session(self.plan, room, fds, self.own_modules)
         ended = os.pidfd_open(pid)
         self.sessions[number] = _Session(number, pid, ended, limits, room.scratch)
         self._tell(event="opened", id=number)
@@ -158,7 +159,7 @@ def _reap_orphans(leaders: set[int]) -> None:
                 continue
 
 
-def _become_session(plan: Plan, room: Room, fds: list[int]) -> NoReturn:
+def _become_session(plan: Plan, room: Room, fds: list[int], own_modules: Sequence[str]) -> NoReturn:
     """In the forked child: enclose, say so, and run cells for ever."""
     try:
         if not plan.namespaces:
@@ -171,7 +172,7 @@ def _become_session(plan: Plan, room: Room, fds: list[int]) -> NoReturn:
             os._exit(1)
         socket.send_fds(channel, [wire.READY], [directory])
         os.close(directory)
-        _tidy_interpreter(room, plan)
+        _tidy_interpreter(room, plan, own_modules)
         cell.converse(channel)
     finally:
         os._exit(1)
@@ -189,15 +190,15 @@ def _take_descriptors(fds: list[int]) -> socket.socket:
     return socket.socket(fileno=wire.CONTROL_FD)
 
 
-def _tidy_interpreter(room: Room, plan: Plan) -> None:
+def _tidy_interpreter(room: Room, plan: Plan, own_modules: Sequence[str]) -> None:
     """Make the interpreter look like a fresh one that was started in the work directory."""
     temporary = "/tmp" if plan.namespaces else f"{room.scratch}/tmp"
     os.environ.update(HOME=temporary, TMPDIR=temporary)
     tempfile.tempdir = None
     sys.path.insert(0, "")
     sys.argv = [""]
-    for name in [name for name in sys.modules if name.split(".")[0] == "sandmle"]:
-        del sys.modules[name]
+    for name in own_modules:
+        sys.modules.pop(name, None)
 
 
 def main(control_fd: int, life_fd: int) -> None:
@@ -221,5 +222,6 @@ def main(control_fd: int, life_fd: int) -> None:
     preload.preload(config["preload"])
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
     control.send(wire.pack({"event": "ready"}))
-    _Zygote(control, plan, config["scratch"], readable).serve()
+    own_modules = tuple(name for name in sys.modules if name.split(".")[0] == "sandmle")
+    _Zygote(control, plan, config["scratch"], readable, own_modules).serve()
     os._exit(0)
