@@ -14,9 +14,10 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from sandmle.plugins.reports import charts, markdown, numbers, trajectories
+from sandmle.plugins.reports import charts, curves, markdown, numbers, trajectories
 from sandmle.plugins.reports.corpus import TaskView, read_card
 from sandmle.plugins.reports.page import Page
+from sandmle.plugins.reports.results import AgentView
 
 CARDS_BUDGET: Final = 1_800_000
 """Bytes of HTML for task cards."""
@@ -54,6 +55,10 @@ def build(page: Page) -> Report:
     html = env.get_template("report.html").render(
         page=page,
         charts=charts.overview(page),
+        curves=None if page.learned is None else curves.learned_charts(page.learned),
+        columns=curves.columns,
+        pair=_pair(env, page),
+        pair_title=_pair_title(page),
         cards=cards,
         cards_left_out=cards_left_out,
         trajectories=by_agent,
@@ -82,7 +87,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (numbers.score, numbers.fixed, numbers.percent, numbers.seconds, markdown.render):
+    forms = (numbers.score, numbers.fixed, numbers.percent, numbers.seconds)
+    differences = (numbers.signed, numbers.points, numbers.measured)
+    for filter_ in (*forms, *differences, markdown.render):
         env.filters[filter_.__name__] = filter_
     return env
 
@@ -136,7 +143,7 @@ def _trajectories(
         if spent >= TRAJECTORIES_BUDGET:
             left_out += 1
             continue
-        html = template.render(view=trajectories.view(agent, episode, role), anchor=f"e{number}")
+        html = template.render(view=trajectories.view(agent, episode, role), anchor=f"e{number}", unfolded=False)
         # One long episode does not shut out the short ones after it.
         if spent + len(html) > TRAJECTORIES_BUDGET:
             left_out += 1
@@ -146,3 +153,22 @@ def _trajectories(
         by_agent[agent.key].append(Markup(html))
         links.setdefault((agent.key, episode.task_id), f"e{number}")
     return by_agent, shown, left_out, links
+
+
+def _pair(env: Environment, page: Page) -> list[tuple[AgentView, Markup]]:
+    """The held-out task before and after, rendered; empty when there is no such pair."""
+    pair = None if page.learned is None else page.learned.pair
+    if pair is None:
+        return []
+    template = env.get_template("trajectory.html")
+    sides = (("before", *pair.before), ("after", *pair.after))
+    return [
+        (agent, Markup(template.render(view=trajectories.view(agent, episode, role), anchor=role, unfolded=True)))
+        for role, agent, episode in sides
+    ]
+
+
+def _pair_title(page: Page) -> str:
+    pair = None if page.learned is None else page.learned.pair
+    tasks = () if page.corpus is None else page.corpus.tasks
+    return next((one.spec.title for one in tasks if pair is not None and one.task_id == pair.task_id), "")

@@ -14,10 +14,20 @@ if TYPE_CHECKING:
 def report(
     tasks: Annotated[Path | None, typer.Option("--tasks", help="Directory of task directories.")] = None,
     run: Annotated[list[Path] | None, typer.Option("--run", help="Run directory; may be repeated.")] = None,
+    training: Annotated[
+        list[Path] | None,
+        typer.Option("--training", help="Output directory of `sandmle train`; may be repeated, in order of training."),
+    ] = None,
+    held_out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--held-out", help="Run directory of a trained policy or a control on held-out tasks; may be repeated."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="The HTML file to write.")] = Path("report.html"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document about the report.")] = False,
 ) -> None:
-    """Write one HTML file: the tasks made, what agents did with them, and whole trajectories to read."""
+    """Write one HTML file: tasks made, what agents did with them, what a policy learned, and whole trajectories."""
     from datetime import UTC, datetime
     from importlib.metadata import version
 
@@ -26,7 +36,14 @@ def report(
     from sandmle.plugins.reports.writing import write_page
 
     made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    page = gather(tasks, run or [], made_at=made_at, version=version("sandmle"))
+    page = gather(
+        tasks,
+        run or [],
+        made_at=made_at,
+        version=version("sandmle"),
+        training_dirs=training or [],
+        held_out_dirs=held_out or [],
+    )
     built = build(page)
     write_page(out, built.html)
     document = describe(page, built)
@@ -40,8 +57,10 @@ def report(
 
 def describe(page: "Page", built: "Report") -> dict[str, Any]:
     """What is in a report, ready for JSON."""
+    from sandmle.plugins.reports.describing import describe_learned
     from sandmle.plugins.reports.numbers import json_number
 
+    learned = {} if page.learned is None else {"training": describe_learned(page.learned)}
     return {
         "bytes": len(built.html),
         "tasks": 0 if page.corpus is None else len(page.corpus.tasks),
@@ -60,4 +79,5 @@ def describe(page: "Page", built: "Report") -> dict[str, Any]:
             for agent in page.agents
         ],
         "caveats": list(page.caveats),
+        **learned,
     }

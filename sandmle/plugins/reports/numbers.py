@@ -48,6 +48,35 @@ def percent(value: float | None) -> str:
     return f"{100 * value:.1f} %"
 
 
+def signed(value: float | None) -> str:
+    """A difference of values in [0, 1] or of rewards, its sign always shown.
+
+    >>> signed(0.0215), signed(-0.5), signed(None)
+    ('+0.021', '-0.500', '—')
+    """
+    return f"{value:+.3f}" if value is not None and math.isfinite(value) else score(value)
+
+
+def points(value: float | None) -> str:
+    """A difference of shares in percentage points, its sign always shown.
+
+    >>> points(0.125), points(-0.0333)
+    ('+12.5', '-3.3')
+    """
+    return f"{100 * value:+.1f}" if value is not None and math.isfinite(value) else score(value)
+
+
+def measured(value: object) -> str:
+    """Any value of a trainer's line: whole numbers whole, others with three places.
+
+    >>> measured(12), measured(0.5), measured(None), measured("x")
+    ('12', '0.500', '—', 'x')
+    """
+    if isinstance(value, float):
+        return fixed(value)
+    return ABSENT if value is None else str(value)
+
+
 def seconds(value: float | None) -> str:
     """A duration with a unit that suits its size.
 

@@ -11,6 +11,7 @@ from sandmle.core.types.sandbox import IsolationLevel
 from sandmle.core.types.trajectory import FeedbackMode
 from sandmle.plugins.reports import numbers
 from sandmle.plugins.reports.corpus import CorpusView, TaskView, read_corpus
+from sandmle.plugins.reports.learned import LearnedView, read_learned
 from sandmle.plugins.reports.results import AgentView, Cell, PartRow, agents, matrix, part_rows
 from sandmle.plugins.reports.runs import RunView, read_run
 
@@ -52,6 +53,8 @@ class Page:
     agents: tuple[AgentView, ...]
     rows: tuple[TaskRow, ...]
     part_rows: tuple[PartRow, ...]
+    learned: LearnedView | None
+    """None when no training was named."""
     caveats: tuple[str, ...]
     episodes: int
     expected: int
@@ -64,20 +67,37 @@ class Page:
         return [(agent, episodes) for agent, episodes in found if episodes]
 
 
-def gather(tasks: Path | None, run_dirs: Sequence[Path], *, made_at: str, version: str) -> Page:
-    """Read a corpus, runs, or both.
+def gather(
+    tasks: Path | None,
+    run_dirs: Sequence[Path],
+    *,
+    made_at: str,
+    version: str,
+    training_dirs: Sequence[Path] = (),
+    held_out_dirs: Sequence[Path] = (),
+) -> Page:
+    """Read a corpus, runs, trainings, or several of these.
+
+    Args:
+        tasks: the corpus.
+        run_dirs: runs of agents, compared task by task.
+        made_at: for the header.
+        version: of sandmle.
+        training_dirs: output directories of trainers.
+        held_out_dirs: runs that measure the trained policies.
 
     Raises:
-        UsageError: neither was named, or one of them cannot be read; the message says which and why.
+        UsageError: nothing was named, or one of them cannot be read; the message says which and why.
     """
-    if tasks is None and not run_dirs:
-        raise UsageError("nothing to report on; name a corpus with --tasks, runs with --run, or both")
+    if tasks is None and not run_dirs and not training_dirs and not held_out_dirs:
+        raise UsageError("nothing to report on; name a corpus with --tasks, runs with --run, or trainings (--training)")
     corpus = None if tasks is None else read_corpus(tasks)
     names = _names(run_dirs)
     runs = {name: read_run(folder) for name, folder in zip(names, run_dirs, strict=True)}
     found = agents({name: run.episodes for name, run in runs.items()})
     known = {} if corpus is None else {task.task_id: task for task in corpus.tasks}
     played = {episode.task_id for run in runs.values() for episode in run.episodes}
+    families = {task_id: task.spec.rule_family for task_id, task in known.items()}
     # With runs, the matrix shows what was played; tasks nobody tried are counted among the caveats.
     cells = matrix(sorted(played), found)
     return Page(
@@ -89,6 +109,7 @@ def gather(tasks: Path | None, run_dirs: Sequence[Path], *, made_at: str, versio
             for task_id, row in cells.items()
         ),
         part_rows=part_rows(found),
+        learned=read_learned(training_dirs, held_out_dirs, families),
         caveats=tuple(_caveats(corpus, runs, found, known, played)),
         episodes=sum(len(run.episodes) for run in runs.values()),
         expected=sum(len(run.episodes) if run.expected is None else run.expected for run in runs.values()),

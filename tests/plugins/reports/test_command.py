@@ -5,7 +5,7 @@ import json
 import typer
 from typer.testing import CliRunner
 
-from sandmle.core.errors import UsageError
+from sandmle.core.errors import SandmleError, UsageError
 from sandmle.core.types.episode import Outcome
 from sandmle.plugins.reports.plugin import sandmle_register_commands
 
@@ -48,3 +48,41 @@ def test_not_a_number_is_null_in_json(records, tmp_path):
     lost = records.episode(outcome=Outcome.INFRASTRUCTURE, grade=None)
     done = invoke("--run", records.run(tmp_path / "run", [lost]), "-o", tmp_path / "r.html", "--json")
     assert json.loads(done.stdout)["agents"][0]["human_rank"] is None
+
+
+def test_trainings_and_their_measured_policies_are_in_the_document(records, tmp_path):
+    trained = tmp_path / "sft"
+    trained.mkdir()
+    (trained / "config.toml").write_text('method = "sft"\n[sft]\nepochs = 2\n[tasks]\nseen = "0"\n')
+    (trained / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0, "seconds": 1.25}\n')
+    corpus = records.corpus(tmp_path / "tasks", [records.draft()])
+    episodes = [
+        records.episode(model=f"local/{trained}", medal=None),
+        records.episode(slot=1, model=f"local/{trained}"),
+    ]
+    run = records.run(tmp_path / "run", episodes)
+    out = tmp_path / "r.html"
+    done = invoke("--tasks", corpus, "--training", trained, "--held-out", run, "-o", out, "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["training"]
+    assert found["trainings"][0] == {
+        "title": "SFT",
+        "method": "sft",
+        "directory": str(trained),
+        "tasks": 1,
+        "epochs": 1,
+        "complete": False,
+        "episodes": 0,
+        "seconds": 1.2,
+    }
+    [policy] = found["held_out"]
+    assert (policy["who"], policy["families"], policy["tasks"], policy["episodes"]) == ("SFT policy", 1, 1, 2)
+    assert policy["any_medal"]["mean"] == 0.5
+    assert found["differences"] == []
+
+
+def test_a_training_that_is_none_is_refused_by_name(records, tmp_path):
+    run = records.run(tmp_path / "run", [records.episode()])
+    done = invoke("--training", run, "-o", tmp_path / "r.html")
+    assert isinstance(done.exception, SandmleError)
+    assert "a run directory of episodes (name it with --run)" in str(done.exception)

@@ -3,7 +3,7 @@
 import re
 from html import unescape
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandmle.plugins.reports.markdown import render
@@ -24,6 +24,7 @@ def test_headings_lists_tables_code_and_bold_are_rendered():
     ]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab<>&\"'`*#-|!()[]{} \n\t\\/:=1.")) | st.text())
 def test_whatever_the_text_only_our_own_tags_come_out(text):
     rest = OURS.sub("", str(render(text)))
@@ -31,6 +32,7 @@ def test_whatever_the_text_only_our_own_tags_come_out(text):
     assert ">" not in rest
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abc <>&\"'", max_size=60))
 def test_plain_text_is_kept_word_for_word(text):
     shown = " ".join(unescape(OURS.sub(" ", str(render(text)))).split())
