@@ -5,29 +5,14 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Protocol
 
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import SandboxLimits
-from sandmle.plugins.sandboxes.config import ProcessConfig
-from sandmle.plugins.sandboxes.isolation import Plan, tree
 from sandmle.plugins.sandboxes.process import wire
 
-_BOOT: Final = """
-import os, sys, types
-# A bare package in place of the facade: a zygote imports its own few modules and nothing heavy.
-# The working directory tells where it is, because arguments can be read inside sessions.
-sandmle = sys.modules["sandmle"] = types.ModuleType("sandmle")
-sandmle.__path__ = [os.path.join(os.getcwd(), "sandmle")]
-from sandmle.plugins.sandboxes.process.zygote import main
-main(*map(int, sys.argv[1:]))
-"""
-_CLOSE_TIMEOUT_S: Final = 10.0
 _RETRY_S: Final = 0.005
 _SHOWN_BYTES: Final = 2000
 
@@ -54,17 +39,28 @@ class Ending:
         return f"the process exited with status {self.code}"
 
 
+class Body(Protocol):
+    """What a zygote runs in: a process of this machine, or a container."""
+
+    @property
+    def pid(self) -> int:
+        """The guardian's process id."""
+        ...
+
+    async def vanish(self) -> None:
+        """Wait until nothing of it is left, and see to it: the pipe that kept it alive is closed."""
+        ...
+
+
 class ZygoteProcess:
     """One exec'd zygote. Everything it says arrives in one reader task."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], control: socket.socket, life: int, log: IO[bytes], scratch: str
-    ) -> None:
-        self._process = process
+    def __init__(self, body: Body, control: socket.socket, life: int, log: IO[bytes]) -> None:
+        """Take over `body`, whose zygote has the other ends of `control` and of the pipe `life` and writes to `log`."""
+        self._body = body
         self._control = control
         self._life = life
         self._log = log
-        self._scratch = scratch
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._opened: dict[int, asyncio.Future[None]] = {}
         self._ended: dict[int, asyncio.Future[Ending]] = {}
@@ -75,26 +71,23 @@ class ZygoteProcess:
         self.death: str | None = None
         """Why it is of no more use; None while it is."""
 
-    @classmethod
-    async def start(cls, plan: Plan, config: ProcessConfig) -> "ZygoteProcess":
-        """Exec a zygote and wait until it is warm.
+    async def ready(self, timeout_s: float) -> None:
+        """Wait until it is warm.
 
         Raises:
-            SandboxError: it could not enclose itself as `plan` says, or did not get ready in time.
+            SandboxError: it could not enclose itself as its plan says, or did not get ready in time. It is closed then.
         """
-        zygote = _launch(plan, config)
         try:
-            async with asyncio.timeout(config.start_timeout_s):
-                await asyncio.shield(zygote._ready)
+            async with asyncio.timeout(timeout_s):
+                await asyncio.shield(self._ready)
         except TimeoutError:
-            await zygote.close()
+            await self.close()
             raise SandboxError(
-                f"the zygote was not ready within {config.start_timeout_s:g} s; preload less or raise start_timeout_s"
+                f"the zygote was not ready within {timeout_s:g} s; preload less or raise start_timeout_s"
             ) from None
         except BaseException:
-            await zygote.close()
+            await self.close()
             raise
-        return zygote
 
     @property
     def load(self) -> int:
@@ -104,7 +97,7 @@ class ZygoteProcess:
     @property
     def pid(self) -> int:
         """The guardian's process id."""
-        return self._process.pid
+        return self._body.pid
 
     async def open(
         self, public_dir: Path | None, limits: SandboxLimits, uid: int, fds: list[int]
@@ -170,16 +163,9 @@ class ZygoteProcess:
         self._reader.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._reader
-        deadline = asyncio.get_running_loop().time() + _CLOSE_TIMEOUT_S
-        while self._process.poll() is None and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(_RETRY_S)
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        await self._body.vanish()
         self._control.close()
         self._log.close()
-        # The guardian has done it, unless the zygote ended before there was one.
-        tree.remove(self._scratch)
 
     async def _send(self, message: dict[str, Any], fds: list[int]) -> None:
         while True:
@@ -246,52 +232,3 @@ def _retrieved(future: "asyncio.Future[Any]") -> None:
     """Mark an exception as seen: whoever needs it awaits the future, and often nobody does."""
     if future.done() and not future.cancelled():
         future.exception()
-
-
-def _launch(plan: Plan, config: ProcessConfig) -> ZygoteProcess:
-    root = str(Path(__file__).resolve().parents[4])
-    is_library = Path(root).name in ("site-packages", "dist-packages")
-    libraries = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    mine.setblocking(False)
-    life_read, life_write = os.pipe()
-    log = os.fdopen(os.memfd_create("zygote", os.MFD_CLOEXEC), "w+b")
-    scratch = tempfile.mkdtemp(prefix="sandmle-")
-    os.chmod(scratch, 0o711)
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-s", "-P", "-c", _BOOT, str(theirs.fileno()), str(life_read)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=root,
-            env=clean_environment(), pass_fds=(theirs.fileno(), life_read), start_new_session=True,
-        )  # fmt: skip
-    except OSError as problem:
-        os.close(life_write)
-        os.rmdir(scratch)
-        raise SandboxError(f"the zygote could not be started: {problem}") from problem
-    finally:
-        theirs.close()
-        os.close(life_read)
-    mine.send(
-        wire.pack({
-            "plan": asdict(plan), "preload": config.preload, "scratch": scratch,
-            "libraries": libraries, "hidden": [] if is_library else [root],
-        })
-    )  # fmt: skip
-    return ZygoteProcess(process, mine, life_write, log, scratch)
-
-
-def clean_environment() -> dict[str, str]:
-    """The whole environment of a zygote and its sessions: nothing of the host's own.
-
-    One thread for every numerical library, because only a single-threaded process forks safely.
-    Plain malloc on huge pages makes forking several times cheaper than Python's allocator.
-    """
-    threads = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS", "RAYON")
-    return {
-        "PATH": f"{os.path.dirname(sys.executable)}:/usr/local/bin:/usr/bin:/bin",
-        "LANG": "C.UTF-8", "HOME": "/tmp", "TMPDIR": "/dev/shm", "MPLBACKEND": "Agg",
-        "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1",
-        "PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-        "LOKY_MAX_CPU_COUNT": "1",
-        **{f"{name}_NUM_THREADS": "1" for name in threads},
-    }  # fmt: skip
