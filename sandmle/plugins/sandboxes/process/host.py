@@ -12,7 +12,10 @@ from typing import IO, Any, Final, Protocol
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import SandboxLimits
 from sandmle.plugins.sandboxes.process import wire
+from sandmle.plugins.sandboxes.process.patience import child_of, settled
 
+_STARTS_AT_ONCE: Final = 2
+"""Sessions one zygote is asked for at a time: it forks them one by one, and what else it is told waits behind them."""
 _RETRY_S: Final = 0.005
 _SHOWN_BYTES: Final = 2000
 
@@ -66,6 +69,8 @@ class ZygoteProcess:
         self._ended: dict[int, asyncio.Future[Ending]] = {}
         self._number = 0
         self._reader = asyncio.create_task(self._read())
+        self.starting = asyncio.Semaphore(_STARTS_AT_ONCE)
+        """Held while a session is forked and encloses itself, so that no request waits long behind others."""
         self.copying = asyncio.Lock()
         """Held while files are copied: threads with many short calls each slow one another to a crawl."""
         self.death: str | None = None
@@ -99,8 +104,12 @@ class ZygoteProcess:
         """The guardian's process id."""
         return self._body.pid
 
+    async def answers(self, future: "asyncio.Future[Any]", idle_s: float) -> bool:
+        """Wait for what the zygote shall do; False once it has been idle for `idle_s` without doing it."""
+        return await settled(future, pid=child_of(self.pid), idle_s=idle_s)
+
     async def open(
-        self, public_dir: Path | None, limits: SandboxLimits, uid: int, fds: list[int]
+        self, public_dir: Path | None, limits: SandboxLimits, uid: int, fds: list[int], idle_s: float
     ) -> tuple[int, asyncio.Future[Ending]]:
         """Fork a session on the descriptors `fds` (channel, stdout, stderr).
 
@@ -108,7 +117,7 @@ class ZygoteProcess:
             Its number, and a future that gets its ending, or SandboxError when the zygote is lost.
 
         Raises:
-            SandboxError: no session can be had.
+            SandboxError: no session can be had; the zygote is given up when it is idle for `idle_s` instead.
         """
         loop = asyncio.get_running_loop()
         self._number += 1
@@ -123,6 +132,8 @@ class ZygoteProcess:
         }  # fmt: skip
         try:
             await self._send(message, fds)
+            if not await self.answers(opened, idle_s):
+                self.give_up(f"it did not open a session within {idle_s:g} s")
             await opened
         except BaseException:
             if not ended.done():

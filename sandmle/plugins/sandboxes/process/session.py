@@ -26,8 +26,11 @@ from sandmle.plugins.sandboxes import fetch
 from sandmle.plugins.sandboxes.process import output, wire
 from sandmle.plugins.sandboxes.process.host import Ending, ZygoteProcess
 
+# For zygotes that hang; one that waits for a processor is waited for.
 _OPEN_TIMEOUT_S: Final = 15.0
 _KILL_TIMEOUT_S: Final = 10.0
+_ENCLOSE_TIMEOUT_S: Final = 120.0
+"""For a session to enclose itself once it is forked, which takes milliseconds of work on a machine at rest."""
 _FORGED_AT_MOST: Final = 1000
 _SMALL_BYTES: Final = 1 << 20
 
@@ -138,8 +141,7 @@ class ProcessSession:
         """
         if not self._ended.done():
             self._zygote.kill(self._number)
-            await asyncio.wait({self._ended}, timeout=_KILL_TIMEOUT_S)
-            if not self._ended.done():
+            if not await self._zygote.answers(self._ended, _KILL_TIMEOUT_S):
                 self._zygote.give_up(f"it did not end a session within {_KILL_TIMEOUT_S:g} s")
         return self._ended.result()
 
@@ -160,16 +162,12 @@ async def open_session(
     """Fork a session from `zygote`; leaving the block ends it and removes its files.
 
     Raises:
-        SandboxError: on entering, when it could not be forked or enclosed in time.
+        SandboxError: on entering, when it could not be forked or enclosed, or its zygote hangs.
     """
     with contextlib.ExitStack() as stack:
         files, theirs = _make_channels(stack, limits)
-        try:
-            async with asyncio.timeout(_OPEN_TIMEOUT_S):
-                number, ended, directory = await _open(zygote, public_dir, limits, uid, files, theirs)
-        except TimeoutError:
-            zygote.give_up(f"it did not open a session within {_OPEN_TIMEOUT_S:g} s")
-            raise SandboxError(f"the zygote was lost: {zygote.death}") from None
+        async with zygote.starting:
+            number, ended, directory = await _open(zygote, public_dir, limits, uid, files, theirs)
         stack.callback(os.close, directory)
         skip = None if public_dir is None else DATA_DIR
         session = ProcessSession(zygote, number, ended, files, directory, limits, skip)
@@ -203,15 +201,19 @@ async def _open(
 ) -> tuple[int, "asyncio.Future[Ending]", int]:  # fmt: skip
     """Ask for a session and wait for its first message, which brings its work directory."""
     fds = [theirs.fileno(), files.stdout, files.stderr]
-    number, ended = await zygote.open(public_dir, limits, uid, fds)
+    number, ended = await zygote.open(public_dir, limits, uid, fds, _OPEN_TIMEOUT_S)
     theirs.close()
     try:
-        await _readable(files.channel)
+        async with asyncio.timeout(_ENCLOSE_TIMEOUT_S):
+            await _readable(files.channel)
         data, received, _, _ = socket.recv_fds(files.channel, wire.MESSAGE_BYTES, 1)
         if data == wire.READY and len(received) == 1:
             return number, ended, received[0]
         for fd in received:
             os.close(fd)
+    except TimeoutError:
+        zygote.kill(number)
+        raise SandboxError(f"a session did not enclose itself within {_ENCLOSE_TIMEOUT_S:g} s") from None
     except BaseException:
         zygote.kill(number)
         raise
