@@ -4,9 +4,16 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 
-from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeLimits, EpisodeOver, Scaffold, TaskView
+from sandmle.core.contracts.scaffold import (
+    EpisodeContext,
+    EpisodeLimits,
+    EpisodeOver,
+    Scaffold,
+    TaskView,
+    needed_actions,
+)
 from sandmle.core.errors import PluginError, SandboxError
-from sandmle.core.types.message import Message, ModelReply
+from sandmle.core.types.message import Message, ModelReply, ToolSpec
 from sandmle.core.types.sandbox import CellStatus
 from sandmle.core.types.trajectory import Action, ActionKind, FeedbackMode, Observation, StopReason
 
@@ -14,7 +21,7 @@ LIMITS = EpisodeLimits(max_turns=6, cell_timeout_s=5.0, episode_timeout_s=60.0, 
 DEADLINE_S = 60.0
 """A scaffold that plays six scripted turns for longer than this hangs."""
 
-Speak = Callable[[Sequence[Message], int], str]
+Speak = Callable[[Sequence[Message], int], str | ModelReply]
 """(conversation, turn) to the policy's reply."""
 World = Callable[[Action], Observation]
 
@@ -28,7 +35,7 @@ class ScriptedEpisode:
 
     def __init__(
         self,
-        speak: Speak | Sequence[str],
+        speak: Speak | Sequence[str | ModelReply],
         world: World | None = None,
         *,
         task: TaskView | None = None,
@@ -52,6 +59,7 @@ class ScriptedEpisode:
         self._rng = random.Random(0)
         self.asked: list[tuple[Message, ...]] = []
         self.replies: list[str] = []
+        """The text of each."""
         self.actions: list[Action] = []
         self.observations: list[Observation] = []
         self.ended: StopReason | None = None
@@ -72,16 +80,24 @@ class ScriptedEpisode:
     def rng(self) -> random.Random:
         return self._rng
 
-    async def ask(self, messages: Sequence[Message], *, stop: tuple[str, ...] = ()) -> ModelReply:
+    @property
+    def remaining_s(self) -> float:
+        """All of it: a scripted episode takes no time, so that it is the same each time."""
+        return self._limits.episode_timeout_s
+
+    async def ask(
+        self, messages: Sequence[Message], *, stop: tuple[str, ...] = (), tools: tuple[ToolSpec, ...] = ()
+    ) -> ModelReply:
         self._refuse_when_over()
         # Room for another episode's turn, so that state shared between episodes shows.
         await asyncio.sleep(0)
         if len(self.asked) >= self._limits.max_turns:
             raise self._end(StopReason.MAX_TURNS)
         self.asked.append(tuple(messages))
-        text = self._speak(messages, len(self.asked) - 1)
-        self.replies.append(text)
-        return ModelReply(text=text)
+        said = self._speak(messages, len(self.asked) - 1)
+        reply = said if isinstance(said, ModelReply) else ModelReply(text=said)
+        self.replies.append(reply.text)
+        return reply
 
     async def act(self, action: Action) -> Observation:
         self._refuse_when_over()
@@ -112,7 +128,7 @@ def _calm_world(action: Action) -> Observation:
     return Observation(text="(no output)", cell=CellStatus.OK)
 
 
-async def check_scaffold(scaffold: Scaffold, speak: Speak | Sequence[str]) -> None:
+async def check_scaffold(scaffold: Scaffold, speak: Speak | Sequence[str | ModelReply]) -> None:
     """Drive a scaffold through scripted episodes.
 
     Args:
@@ -129,6 +145,9 @@ async def check_scaffold(scaffold: Scaffold, speak: Speak | Sequence[str]) -> No
     await _check_keeps_no_state(scaffold, speak)
     if not scaffold.name.strip():
         raise PluginError("a scaffold has no name")
+    strange = [kind for kind in needed_actions(scaffold) if not isinstance(kind, ActionKind)]
+    if strange:
+        raise PluginError(f"scaffold {scaffold.name!r}: `needs` holds {strange[0]!r}, which is no ActionKind")
     picture = scaffold.mermaid()
     if ("graph" not in picture and "flowchart" not in picture) or ("--" not in picture and "-." not in picture):
         raise PluginError(f"scaffold {scaffold.name!r}: mermaid() does not draw a graph")
@@ -150,14 +169,14 @@ async def play(scaffold: Scaffold, episode: EpisodeContext) -> StopReason:
     return StopReason.FINISHED
 
 
-async def _check_ends(scaffold: Scaffold, speak: Speak | Sequence[str]) -> None:
+async def _check_ends(scaffold: Scaffold, speak: Speak | Sequence[str | ModelReply]) -> None:
     episode = ScriptedEpisode(speak)
     await play(scaffold, episode)
     if not any(action.kind is ActionKind.RUN_CODE for action in episode.actions):
         raise PluginError(f"scaffold {scaffold.name!r} ran no code although the policy asked for it")
 
 
-async def _check_passes_over(scaffold: Scaffold, speak: Speak | Sequence[str]) -> None:
+async def _check_passes_over(scaffold: Scaffold, speak: Speak | Sequence[str | ModelReply]) -> None:
     for reason in (StopReason.SESSION_DIED, StopReason.DEADLINE):
         reached = await play(scaffold, ScriptedEpisode(speak, over=reason, over_after=0))
         if reached is not reason:
@@ -167,7 +186,7 @@ async def _check_passes_over(scaffold: Scaffold, speak: Speak | Sequence[str]) -
             )
 
 
-async def _check_passes_failures(scaffold: Scaffold, speak: Speak | Sequence[str]) -> None:
+async def _check_passes_failures(scaffold: Scaffold, speak: Speak | Sequence[str | ModelReply]) -> None:
     try:
         await play(scaffold, ScriptedEpisode(speak, failing=True))
     except SandboxError:
@@ -181,7 +200,7 @@ async def _check_endures_nonsense(scaffold: Scaffold) -> None:
         await play(scaffold, ScriptedEpisode([nonsense]))
 
 
-async def _check_keeps_no_state(scaffold: Scaffold, speak: Speak | Sequence[str]) -> None:
+async def _check_keeps_no_state(scaffold: Scaffold, speak: Speak | Sequence[str | ModelReply]) -> None:
     alone = ScriptedEpisode(speak)
     await play(scaffold, alone)
     together = [ScriptedEpisode(speak), ScriptedEpisode(speak)]

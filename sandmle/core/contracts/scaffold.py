@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from sandmle.core.types.message import Message, ModelReply
-from sandmle.core.types.trajectory import Action, FeedbackMode, Observation, StopReason
+from sandmle.core.types.message import Message, ModelReply, ToolSpec
+from sandmle.core.types.trajectory import Action, ActionKind, FeedbackMode, Observation, StopReason
 
 
 class EpisodeOver(Exception):  # noqa: N818 - control flow, not an error
@@ -54,7 +54,14 @@ class EpisodeContext(Protocol):
         """The episode's own stream, derived from the run's rng seed, the task and the slot."""
         ...
 
-    async def ask(self, messages: Sequence[Message], *, stop: tuple[str, ...] = ()) -> ModelReply:
+    @property
+    def remaining_s(self) -> float:
+        """Seconds left to the episode. Whoever tells the policy makes its prompts differ from run to run."""
+        ...
+
+    async def ask(
+        self, messages: Sequence[Message], *, stop: tuple[str, ...] = (), tools: tuple[ToolSpec, ...] = ()
+    ) -> ModelReply:
         """Have the policy answer a conversation: one turn.
 
         A conversation that extends the last one (its messages and the policy's own replies, unchanged)
@@ -78,7 +85,11 @@ class EpisodeContext(Protocol):
 
 @runtime_checkable
 class Scaffold(Protocol):
-    """An agent design. One instance serves many episodes at once, so it keeps no state of its own."""
+    """An agent design. One instance serves many episodes at once, so it keeps no state of its own.
+
+    One that has an attribute `needs`, the kinds of action it cannot do without, is refused before a run whose
+    environment withholds one of them.
+    """
 
     @property
     def name(self) -> str: ...
@@ -90,3 +101,8 @@ class Scaffold(Protocol):
     def mermaid(self) -> str:
         """The graph's picture as mermaid text."""
         ...
+
+
+def needed_actions(scaffold: Scaffold) -> frozenset[ActionKind]:
+    """What it declares as `needs`; a scaffold that declares nothing needs nothing."""
+    return frozenset(getattr(scaffold, "needs", ()))

@@ -6,21 +6,23 @@ from typing import Final
 
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.sandbox import Sandbox
-from sandmle.core.contracts.scaffold import EpisodeLimits
+from sandmle.core.contracts.scaffold import EpisodeLimits, Scaffold, needed_actions
 from sandmle.core.engine.attempt import Crew
 from sandmle.core.engine.deadlines import deadline, see_through
 from sandmle.core.engine.environment import Rules
 from sandmle.core.engine.grading import LocalGrader
+from sandmle.core.engine.leases import Leases
 from sandmle.core.engine.recording import Sampling
 from sandmle.core.engine.scoring import open_preset
 from sandmle.core.engine.settings import RunSettings
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import SandboxError
+from sandmle.core.errors import ConfigError, SandboxError
 from sandmle.core.hooks.registry import Kind
+from sandmle.core.types.trajectory import ActionKind
 
 START_DEADLINE_S: Final = 300.0
 """Launching and probing a sandbox; pulling nothing."""
-CLOSE_DEADLINE_S: Final = 30.0
+CLOSE_DEADLINE_S: Final = 60.0
 
 
 def check_names(toolkit: Toolkit) -> None:
@@ -32,8 +34,27 @@ def check_names(toolkit: Toolkit) -> None:
     """
     settings = toolkit.settings.run
     open_preset(toolkit, settings.reward)
-    toolkit.make(Kind.SCAFFOLD, settings.scaffold)
+    make_scaffold(toolkit)
     toolkit.make(Kind.SANDBOX, settings.sandbox)
+
+
+def make_scaffold(toolkit: Toolkit) -> Scaffold:
+    """The scaffold that `[run]` names.
+
+    Raises:
+        ConfigError: unknown, configured badly, or it needs an action that `[run]` withholds.
+        PluginError: it needs a package that is not installed.
+    """
+    settings = toolkit.settings.run
+    scaffold: Scaffold = toolkit.make(Kind.SCAFFOLD, settings.scaffold)
+    lacking = sorted(needed_actions(scaffold) & _withheld(settings))
+    if lacking:
+        raise ConfigError(
+            f"scaffold {settings.scaffold!r} needs the action {lacking[0].value!r}, which this environment does not "
+            f"offer; take {lacking[0].value!r} out of run.withheld_actions, or another scaffold "
+            "(`sandmle scaffolds show NAME` says what each needs)"
+        )
+    return scaffold
 
 
 @asynccontextmanager
@@ -60,7 +81,7 @@ async def open_crew(toolkit: Toolkit, model: ChatModel) -> AsyncIterator[Crew]:
     """
     settings = toolkit.settings.run
     preset = open_preset(toolkit, settings.reward)
-    scaffold = toolkit.make(Kind.SCAFFOLD, settings.scaffold)
+    scaffold = make_scaffold(toolkit)
     sandbox: Sandbox = toolkit.make(Kind.SANDBOX, settings.sandbox)
     async with AsyncExitStack() as stack:
         yield Crew(
@@ -71,6 +92,7 @@ async def open_crew(toolkit: Toolkit, model: ChatModel) -> AsyncIterator[Crew]:
             preset=preset,
             rules=_rules(settings),
             sampling=_sampling(settings),
+            leases=Leases(cells=settings.cells_at_once, starts=settings.starts_at_once),
         )
 
 
@@ -81,7 +103,11 @@ def _rules(settings: RunSettings) -> Rules:
         episode_timeout_s=settings.episode_timeout_s,
         max_scored_submissions=settings.max_scored_submissions,
     )
-    return Rules(feedback=settings.feedback, limits=limits)
+    return Rules(feedback=settings.feedback, limits=limits, withheld=_withheld(settings))
+
+
+def _withheld(settings: RunSettings) -> frozenset[ActionKind]:
+    return frozenset(map(ActionKind, settings.withheld_actions))
 
 
 def _sampling(settings: RunSettings) -> Sampling:

@@ -15,6 +15,7 @@ from sandmle.core.contracts.sandbox import DATA_DIR, Sandbox, SandboxSession
 from sandmle.core.contracts.scaffold import EpisodeLimits, TaskView
 from sandmle.core.engine.deadlines import deadline, see_through
 from sandmle.core.engine.feedback import Feedback
+from sandmle.core.engine.leases import Leases, Queue
 from sandmle.core.engine.submitting import SUBMISSION, Submissions
 from sandmle.core.engine.tasks import Task
 from sandmle.core.errors import SandboxError, boundary
@@ -27,9 +28,9 @@ MAX_RESTARTS: Final = 3
 
 # Seconds the host waits beyond what it granted; running out of one is the infrastructure's failure.
 OPEN_DEADLINE_S: Final = 120.0
-RUN_GRACE_S: Final = 30.0
-HEALTH_DEADLINE_S: Final = 120.0
-CLOSE_DEADLINE_S: Final = 30.0
+RUN_GRACE_S: Final = 180.0
+HEALTH_DEADLINE_S: Final = 300.0
+CLOSE_DEADLINE_S: Final = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +53,25 @@ class Rules:
     feedback: FeedbackMode
     limits: EpisodeLimits
     sandbox_limits: SandboxLimits = field(default_factory=SandboxLimits)
+    withheld: frozenset[ActionKind] = frozenset()
+    """Actions that are not offered: trying one does nothing, and says so."""
 
 
 class Environment:
     """One episode's world. Used as `async with`; leaving the block ends the session."""
 
-    def __init__(self, *, task: Task, sandbox: Sandbox, grader: Grader, rules: Rules) -> None:
+    def __init__(
+        self, *, task: Task, sandbox: Sandbox, grader: Grader, rules: Rules, leases: Leases | None = None
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            task: What is played.
+            sandbox: Started.
+            grader: Judges submissions outside of it.
+            rules: What holds in every episode.
+            leases: The turns that this episode shares with others; by default it is alone.
+        """
         self._task = task
         self._sandbox = sandbox
         self._grader = grader
@@ -66,6 +80,9 @@ class Environment:
         self._session: SandboxSession | None = None
         self._stack = AsyncExitStack()
         self._restarts = 0
+        self._leases = leases or Leases()
+        self.queue = Queue()
+        """Waits for a turn; counted in no other time."""
         self.seconds: dict[str, float] = {"start": 0.0, "run": 0.0, "grade": 0.0}
         """Where the time went, as in `Timings`."""
 
@@ -97,6 +114,8 @@ class Environment:
             SandboxError: the sandbox failed.
             GraderError: the grader failed.
         """
+        if action.kind in self._rules.withheld:
+            return StepResult(observation=Observation(text=f"This environment does not offer {action.kind.value!r}."))
         match action.kind:
             case ActionKind.RUN_CODE:
                 return await self._run(action.code, timeout_s)
@@ -143,11 +162,11 @@ class Environment:
         session = self._open()
         granted = self._rules.limits.cell_timeout_s
         allowed = granted if timeout_s is None else max(0.0, min(granted, timeout_s))
-        with self._clock("run"):
-            async with deadline(
-                allowed + RUN_GRACE_S, SandboxError, f"running a cell in sandbox {self._sandbox.name!r}"
-            ):
-                result = await session.run(code, allowed)
+        doing = f"running a cell in sandbox {self._sandbox.name!r}"
+        async with self.queue.turn(self._leases.cells):
+            with self._clock("run"):
+                async with deadline(allowed + RUN_GRACE_S, SandboxError, doing):
+                    result = await session.run(code, allowed)
         text = _shown(result)
         match result.status:
             case CellStatus.DIED:
@@ -188,10 +207,14 @@ class Environment:
         return StepResult(observation=Observation(text=text, cell=CellStatus.TIMEOUT))
 
     async def _open_session(self) -> None:
-        with self._clock("start"):
-            async with deadline(OPEN_DEADLINE_S, SandboxError, f"opening a session in sandbox {self._sandbox.name!r}"):
-                session = self._sandbox.session(public_dir=self._task.layout.public, limits=self._rules.sandbox_limits)
-                self._session = await self._stack.enter_async_context(session)
+        doing = f"opening a session in sandbox {self._sandbox.name!r}"
+        async with self.queue.turn(self._leases.starts):
+            with self._clock("start"):
+                async with deadline(OPEN_DEADLINE_S, SandboxError, doing):
+                    session = self._sandbox.session(
+                        public_dir=self._task.layout.public, limits=self._rules.sandbox_limits
+                    )
+                    self._session = await self._stack.enter_async_context(session)
 
     async def _retire_session(self) -> None:
         """End the session, look at the submission that stands in it, and let it go."""

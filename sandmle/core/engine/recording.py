@@ -14,7 +14,7 @@ from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.environment import Environment
 from sandmle.core.errors import InfrastructureError, ProviderError
 from sandmle.core.types.episode import Timings
-from sandmle.core.types.message import Message, ModelReply, ReplyOptions, Usage
+from sandmle.core.types.message import Message, ModelReply, ReplyOptions, ToolCall, ToolSpec, Usage
 from sandmle.core.types.trajectory import (
     Action,
     FeedbackMode,
@@ -86,6 +86,7 @@ class RecordingContext:
         self._clock = clock
         self._opened_at = opened_at
         self._began = clock()
+        self._queued_before_s = environment.queue.seconds
         self._rng = random.Random(derived(sampling.rng_seed, view.task_id, slot, "scaffold"))
         self._segments: list[list[TranscriptEntry]] = []
         self._steps: list[Step] = []
@@ -116,7 +117,13 @@ class RecordingContext:
     def rng(self) -> random.Random:
         return self._rng
 
-    async def ask(self, messages: Sequence[Message], *, stop: tuple[str, ...] = ()) -> ModelReply:
+    @property
+    def remaining_s(self) -> float:
+        return max(0.0, self._remaining_s())
+
+    async def ask(
+        self, messages: Sequence[Message], *, stop: tuple[str, ...] = (), tools: tuple[ToolSpec, ...] = ()
+    ) -> ModelReply:
         self._refuse_when_over()
         if self._turns >= self._limits.max_turns:
             raise self._over(StopReason.MAX_TURNS)
@@ -127,6 +134,7 @@ class RecordingContext:
             max_tokens=self._sampling.max_tokens,
             stop=stop,
             sample_index=derived(self._sampling.rng_seed, self._view.task_id, self._slot, turn),
+            tools=tools,
             timeout_s=self._sampling.llm_timeout_s,
         )
         conversation = self._with_own_ids(messages)
@@ -169,17 +177,21 @@ class RecordingContext:
     def timings(self) -> Timings:
         """Where the time since the environment began to open went."""
         spent = self._environment.seconds
-        known = self._llm_s + sum(spent.values())
+        queue_s = self._environment.queue.seconds
+        known = self._llm_s + sum(spent.values()) + queue_s
         return Timings(
             llm_s=self._llm_s,
             start_s=spent["start"],
             run_s=spent["run"],
             grade_s=spent["grade"],
+            queue_s=queue_s,
             other_s=max(0.0, self._clock() - self._opened_at - known),
         )
 
     def _remaining_s(self) -> float:
-        return self._limits.episode_timeout_s - (self._clock() - self._began)
+        # Waiting for a turn is no doing of the episode's.
+        queued_s = self._environment.queue.seconds - self._queued_before_s
+        return self._limits.episode_timeout_s - (self._clock() - self._began - queued_s)
 
     def _refuse_when_over(self) -> None:
         if self.failure is not None:
@@ -201,9 +213,10 @@ class RecordingContext:
             kept, rest = said, messages[len(said) :]
         else:
             kept, rest = [], messages
-        own = {one.content: one for entries in self._segments for one in map(_own, entries) if one.token_ids}
+        # Messages are equal whatever ids they carry.
+        own = {one: one for entries in self._segments for one in map(_own, entries) if one.token_ids}
         bare = (replace(one, token_ids=None) for one in rest)
-        return (*kept, *(own.get(one.content, one) if one.role == "assistant" else one for one in bare))
+        return (*kept, *(own.get(one, one) if one.role == "assistant" else one for one in bare))
 
     def _record(self, conversation: tuple[Message, ...], reply: ModelReply, turn: int) -> None:
         """Extend the last segment when the conversation only grew; begin a new one when it was edited."""
@@ -213,7 +226,7 @@ class RecordingContext:
             current, said = [], ()
             self._segments.append(current)
         current.extend(TranscriptEntry(message=message) for message in conversation[len(said) :])
-        answer = Message(role="assistant", content=reply.text)
+        answer = Message(role="assistant", content=reply.text, tool_calls=reply.tool_calls)
         current.append(TranscriptEntry(message=answer, reply=reply, turn=turn))
         self.usage = Usage(
             prompt_tokens=self.usage.prompt_tokens + reply.usage.prompt_tokens,
@@ -229,5 +242,13 @@ def _own(entry: TranscriptEntry) -> Message:
 
 def _readable(reply: ModelReply) -> ModelReply:
     # A provider's JSON can hold half of a surrogate pair, which no file and no other process can take.
-    text = reply.text.encode("utf-8", "replace").decode("utf-8")
-    return reply if text == reply.text else replace(reply, text=text)
+    calls = tuple(
+        ToolCall(call_id=_sound(one.call_id), name=_sound(one.name), arguments=_sound(one.arguments))
+        for one in reply.tool_calls
+    )
+    text = _sound(reply.text)
+    return reply if (text, calls) == (reply.text, reply.tool_calls) else replace(reply, text=text, tool_calls=calls)
+
+
+def _sound(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

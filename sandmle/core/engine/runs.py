@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _PLAYING: Final = (Kind.LLM, Kind.SANDBOX, Kind.SCAFFOLD, Kind.MILESTONE)
 """Kinds whose plugin sections decide what an episode is. Where tasks lie does not: their hashes are compared."""
 
-_FREE: Final = {"trackers", "concurrency"}
+_FREE: Final = {"trackers", "concurrency", "cells_at_once", "starts_at_once"}
 """Settings that may differ when a run is resumed: they change who watches and how fast, not what an episode is."""
 
 
@@ -84,8 +84,10 @@ def _record_of(toolkit: Toolkit, tasks: Sequence[Task]) -> dict[str, Any]:
     """What must not change between two starts of a run."""
     settings = toolkit.settings
     presets = settings.reward.presets
+    # Runs that were started before anything could be withheld withheld nothing.
+    unsaid = _FREE if settings.run.withheld_actions else _FREE | {"withheld_actions"}
     return {
-        "run": settings.run.model_dump(mode="json", exclude=_FREE),
+        "run": settings.run.model_dump(mode="json", exclude=unsaid),
         "reward": {"presets": {settings.run.reward: dict(presets[settings.run.reward])}},
         "plugin": {kind.value: settings.plugin[kind.value] for kind in _PLAYING if kind.value in settings.plugin},
         "tasks": {task.spec.task_id: hashlib.sha256(task.layout.spec.read_bytes()).hexdigest() for task in tasks},

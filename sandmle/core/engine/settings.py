@@ -1,6 +1,6 @@
 """What can be configured, with the defaults. How the values are found and merged is `config.py`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -62,6 +62,11 @@ class RunSettings(_Section):
     """Episodes per task (k)."""
     concurrency: Annotated[int, Field(ge=1)] = 4
     """Episodes under way at once."""
+    cells_at_once: Annotated[int, Field(ge=1)] | None = None
+    """Cells run at once, apart from how many episodes there are; by default as many as processors. A cell's deadline
+    begins when it runs, and what it waited for that is `queue_s` of its episode's timings."""
+    starts_at_once: Annotated[int, Field(ge=1)] | None = None
+    """Sessions started at once; by default as many as processors."""
     reward: str = "release"
     """Name of a reward preset."""
     feedback: FeedbackMode = FeedbackMode.PUBLIC_BOARD
@@ -74,6 +79,9 @@ class RunSettings(_Section):
     cell_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     episode_timeout_s: Annotated[float, Field(gt=0)] = 900.0
     max_scored_submissions: Annotated[int, Field(ge=1)] = 10
+    withheld_actions: tuple[Literal["run_code", "submit"], ...] = ()
+    """Actions that the environment does not offer; a scaffold that needs one of them is refused. Without `submit` an
+    agent works blind: what it leaves in place is graded at the end."""
     infrastructure_retries: Annotated[int, Field(ge=0)] = 2
     trackers: tuple[str, ...] = ("progress",)
 

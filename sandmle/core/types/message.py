@@ -5,11 +5,36 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A function that a model may call natively."""
+
+    name: str
+    description: str
+    parameters: dict[str, object] = field(hash=False)
+    """JSON schema of its arguments, one object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A native call as the model wrote it: neither the name nor the arguments have been judged."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON text where the model wrote JSON; anything else otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One chat message."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
+    """`tool` answers one native call of the assistant message before."""
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Of an assistant: the native calls it made."""
+    tool_call_id: str | None = None
+    """Of a tool message: the call that it answers."""
     token_ids: tuple[int, ...] | None = field(default=None, compare=False)
     """What the policy sampled to write this turn of its own, end included, where it said so. A token-exact
     model takes these in place of the text, so that nothing of its own is ever encoded anew."""
@@ -26,6 +51,8 @@ class ReplyOptions:
     """Which of several samples of the same prompt this is; sent as the sampling seed where there is one."""
     json_schema: dict[str, object] | None = field(default=None, hash=False)
     """Ask for one JSON object of this schema, where the model can be asked."""
+    tools: tuple[ToolSpec, ...] = ()
+    """Functions the model may call natively; a model that cannot call any refuses them with a `ProviderError`."""
     timeout_s: float = 120.0
 
 
@@ -43,6 +70,8 @@ class ModelReply:
     """A model's answer. Ids and log-probs are there only where the model gives them exactly."""
 
     text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Native calls, in the order made."""
     finish_reason: str = "stop"
     """`stop`; `length` when cut by the token limit; `context` when the conversation leaves no room for an answer,
     so that nothing was sampled."""

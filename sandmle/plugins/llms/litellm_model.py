@@ -14,6 +14,7 @@ from sandmle.core.types.message import Message, ModelReply, ReplyOptions, Usage
 from sandmle.plugins.llms.client import close_clients, exceptions, litellm, quiet_litellm
 from sandmle.plugins.llms.config import LitellmConfig
 from sandmle.plugins.llms.failures import VERDICTS, is_authentication, verdict_on
+from sandmle.plugins.llms.tool_calls import read_calls, wire_messages, wire_tools
 
 FAILURES = tuple(getattr(exceptions, name) for name in VERDICTS if hasattr(exceptions, name))
 """Every exception that litellm raises. Versions differ a little in which there are."""
@@ -95,7 +96,7 @@ class LitellmModel:
         arguments: dict[str, Any] = {
             **self._config.options,
             "model": self._target,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "messages": wire_messages(messages),
             "temperature": options.temperature,
             "max_tokens": options.max_tokens,
             "seed": options.sample_index,
@@ -106,6 +107,9 @@ class LitellmModel:
         }
         if options.stop:
             arguments["stop"] = list(options.stop)
+        if options.tools:
+            self._refuse_without_tools()
+            arguments["tools"] = wire_tools(options.tools)
         if self._config.api_base:
             arguments["api_base"] = self._config.api_base
         if options.json_schema is not None and self._takes_schema():
@@ -114,6 +118,16 @@ class LitellmModel:
                 "json_schema": {"name": "answer", "schema": options.json_schema},
             }
         return arguments
+
+    def _refuse_without_tools(self) -> None:
+        # litellm drops what a provider does not know, and the model would never hear of its tools.
+        model, provider, _, _ = litellm.get_llm_provider(self._target, api_base=self._config.api_base)
+        if "tools" not in (litellm.get_supported_openai_params(model=model, custom_llm_provider=provider) or ()):
+            raise ProviderError(
+                f"model {self._name!r}: litellm offers no tools to models of {provider!r}; take a provider that knows "
+                "them (for ollama, ollama_chat), or under the scaffold openai_tools set "
+                'plugin.scaffold.openai_tools.calls = "text"'
+            )
 
     def _takes_schema(self) -> bool:
         if self._config.json_schema == "auto":
@@ -162,11 +176,12 @@ class LitellmModel:
         # Providers that split the thinking off get it joined back, so that every model looks the same to a scaffold.
         if reasoning and options.json_schema is None and "<think>" not in text:
             text = f"<think>\n{reasoning}\n</think>\n{text}"
-        if choice.finish_reason == "content_filter" and not text:
+        if choice.finish_reason == "content_filter" and not text and not choice.message.tool_calls:
             raise ProviderError(f"model {self._name!r}: the provider's content filter withheld the reply")
         usage = getattr(response, "usage", None)
         return ModelReply(
             text=text,
+            tool_calls=read_calls(choice.message),
             finish_reason="length" if choice.finish_reason == "length" else "stop",
             usage=Usage(
                 prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,

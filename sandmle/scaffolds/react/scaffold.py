@@ -13,6 +13,8 @@ SPARE_STEPS = 4
 class ReactScaffold:
     """Think, call one tool, read its response, until answering."""
 
+    needs = frozenset({ActionKind.RUN_CODE, ActionKind.SUBMIT})
+
     def __init__(self, config: ReactConfig) -> None:
         self._config = config
         self._graph = build_graph()

@@ -1,5 +1,6 @@
 """Messages as ids, each encoded by itself, so that a conversation is the concatenation of its messages."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -57,13 +58,13 @@ class Codec:
 
         The policy's own turn is what it sampled; where that was cut off, the end follows that nobody sampled.
         """
-        opening = self._opening[message.role]
+        opening = self._opening["user" if message.role == "tool" else message.role]
         if message.token_ids is not None and message.role == "assistant":
             written = message.token_ids
             ended = bool(written) and written[-1] == self.end_id
             body = written if ended else (*written, self.end_id)
         else:
-            body = (*self.encode(message.content), self.end_id)
+            body = (*self.encode(as_text(message)), self.end_id)
         start = len(opening)
         return EncodedMessage(ids=(*opening, *body, *self._after), start=start, end=start + len(body))
 
@@ -84,6 +85,17 @@ class Codec:
 
     def _markup(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def as_text(message: Message) -> str:
+    """A message with its native calls and responses spelled out, for a chat format that knows neither."""
+    if message.role == "tool":
+        return f"<tool_response>\n{message.content}\n</tool_response>"
+    calls = (
+        f'<tool_call>\n{{"name": {json.dumps(call.name)}, "arguments": {call.arguments}}}\n</tool_call>'
+        for call in message.tool_calls
+    )
+    return "\n".join((*([message.content] if message.content or not message.tool_calls else []), *calls))
 
 
 def read_codec(path: Path) -> Codec:

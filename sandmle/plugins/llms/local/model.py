@@ -99,8 +99,13 @@ class LocalModel:
         """Sample one answer. A conversation that leaves no room for one gets finish reason `context`.
 
         Raises:
-            ProviderError: the weights give no probabilities, or torch failed.
+            ProviderError: the weights give no probabilities, torch failed, or functions were offered to be called.
         """
+        if options.tools:
+            raise ProviderError(
+                f"model {self._name!r}: a local checkpoint makes no native tool calls; under the scaffold openai_tools "
+                'set plugin.scaffold.openai_tools.calls = "text"'
+            )
         prompt = self._codec.prompt(messages)
         room = min(options.max_tokens, self.context_tokens - len(prompt))
         if room < 1:

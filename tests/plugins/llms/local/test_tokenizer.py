@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandmle.core.types.message import Message
-from sandmle.plugins.llms.local.codec import ChatFormat, Codec
+from sandmle.core.types.message import Message, ToolCall
+from sandmle.plugins.llms.local.codec import ChatFormat, Codec, as_text
 from sandmle.plugins.llms.local.tokenizer import SPECIAL_TOKENS, build_tokenizer
 
 LINE = "train = pd.read_csv('data/train.csv')\n"
@@ -58,3 +58,13 @@ def test_own_turns_are_their_stored_ids_and_nothing_else():
 def test_an_own_turn_that_was_cut_off_is_ended_after_its_ids():
     message = CODEC.message(Message(role="assistant", content="x", token_ids=(300,)))
     assert message.ids[message.start : message.end] == (300, CODEC.end_id)
+
+
+def test_native_calls_are_spelled_out_where_the_chat_format_knows_none():
+    call = ToolCall(call_id="a", name="run", arguments='{"code": "1"}')
+    said = Message(role="assistant", content="I look.", tool_calls=(call,))
+    assert as_text(said) == 'I look.\n<tool_call>\n{"name": "run", "arguments": {"code": "1"}}\n</tool_call>'
+    heard = Message(role="tool", content="1", tool_call_id="a")
+    spelled = Message(role="user", content="<tool_response>\n1\n</tool_response>")
+    assert CODEC.message(heard) == CODEC.message(spelled)
+    assert as_text(Message(role="assistant", content="")) == ""
