@@ -13,6 +13,7 @@ from typing import Any, Final
 import torch
 
 from sandmle.plugins.llms.local.codec import Codec
+from sandmle.plugins.llms.local.decoder import Decoder
 from sandmle.plugins.llms.local.keys_values import Conversations, Kept, batch_of, row_of
 
 STOP_TAIL: Final = 48
@@ -51,10 +52,12 @@ class Generator:
         self.module = module
         self._codec = codec
         self._conversations = Conversations(cached_tokens)
+        self._decoder: Decoder | None = None
 
     def forget(self) -> None:
         """Forget what was computed with weights that have changed since."""
         self._conversations.forget()
+        self._decoder = None
 
     def generate(self, requests: Sequence[Request]) -> list[Sampled]:
         """One reply per request, in order.
@@ -103,17 +106,9 @@ class Generator:
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any) -> torch.Tensor:
         """Logits after the last column, [batch, vocabulary]."""
-        device = self.module.get_input_embeddings().weight.device
-        output = self.module(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            position_ids=positions.to(device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits: torch.Tensor = output.logits[:, -1].float()
-        return logits
+        if self._decoder is None:
+            self._decoder = Decoder(self.module)
+        return self._decoder.forward(ids, mask, positions, cache)
 
     def finished(self, reply: Sampled, request: Request, token: int) -> bool:
         """Whether a reply is over with the token just sampled; if so, its text and reason are set."""
