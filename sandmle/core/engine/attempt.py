@@ -1,15 +1,17 @@
 """One try at one episode: the world is opened, the scaffold plays, what came of it is graded and rewarded."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from sandmle.core.contracts.grader import Grader
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.contracts.scaffold import EpisodeOver, Scaffold
-from sandmle.core.engine.deadlines import deadline
+from sandmle.core.engine.deadlines import deadline, standing_still
 from sandmle.core.engine.environment import OPEN_DEADLINE_S, RUN_GRACE_S, Environment, Rules
+from sandmle.core.engine.leases import Leases
 from sandmle.core.engine.recording import LLM_BACKSTOP, NO_ACTION, RecordingContext, Sampling
 from sandmle.core.engine.scoring import Preset, reward_of
 from sandmle.core.engine.submitting import GRADE_DEADLINE_S
@@ -33,6 +35,7 @@ class Crew:
     rules: Rules
     sampling: Sampling
     policy_version: int = 0
+    leases: Leases = field(default_factory=Leases)
 
 
 class Attempt:
@@ -60,7 +63,9 @@ class Attempt:
         crew = self._crew
         rules = crew.rules
         opened_at = time.monotonic()
-        async with Environment(task=self._task, sandbox=crew.sandbox, grader=crew.grader, rules=rules) as environment:
+        async with Environment(
+            task=self._task, sandbox=crew.sandbox, grader=crew.grader, rules=rules, leases=crew.leases
+        ) as environment:
             view = await environment.reset()
             context = RecordingContext(
                 view=view,
@@ -73,7 +78,7 @@ class Attempt:
                 opened_at=opened_at,
             )
             self._context = context
-            reason = await self._run_scaffold(context)
+            reason = await self._run_scaffold(context, environment)
             grade = await environment.conclude()
             outcome = Outcome.SCORED if grade is not None and grade.valid else Outcome.UNSCORED
             episode = self._record(outcome, reason, grade)
@@ -84,10 +89,11 @@ class Attempt:
         episode = self._record(Outcome.INFRASTRUCTURE, None, None)
         return replace(episode, attempts=attempts, failure=f"{type(failure).__name__}: {failure}")
 
-    async def _run_scaffold(self, context: RecordingContext) -> StopReason:
+    async def _run_scaffold(self, context: RecordingContext, environment: Environment) -> StopReason:
         name = self._crew.scaffold.name
         try:
-            async with deadline(self._longest_s(), _ScaffoldFailedError, f"scaffold {name!r}"):
+            async with deadline(self._longest_s(), _ScaffoldFailedError, f"scaffold {name!r}") as scope:
+                environment.queue.pause = partial(standing_still, scope)
                 await self._play_through(context)
         except _ScaffoldFailedError as problem:
             if context.failure is not None:

@@ -18,7 +18,9 @@ from sandmle.core.hooks.events import EpisodeFinished, Event, InfrastructureFail
 from sandmle.core.types.episode import Episode
 
 FAILURES_IN_A_ROW: Final = 10
-"""Infrastructure failures without a finished episode between them that end the run."""
+"""Infrastructure failures without a finished episode between them that end the run..."""
+FAILURES_OF_EACH: Final = 4
+"""...or this many times the episodes under way, if that is more: one lost machine may fail all of those at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class Rollout:
         self._store = store
         self._emit = emit
         self._failed_in_a_row = 0
+        self._bearable = max(FAILURES_IN_A_ROW, FAILURES_OF_EACH * plan.concurrency)
         self._left_out: list[Episode] = []
 
     async def run(self, drain: asyncio.Event) -> None:
@@ -116,10 +119,10 @@ class Rollout:
             )
         )
         self._failed_in_a_row += 1
-        if self._failed_in_a_row >= FAILURES_IN_A_ROW:
+        if self._failed_in_a_row >= self._bearable:
             raise type(problem)(
-                f"{FAILURES_IN_A_ROW} infrastructure failures in a row; the run has stopped, what is finished is kept, "
-                f"and the same command goes on from there. The last failure: {problem}"
+                f"{self._failed_in_a_row} infrastructure failures in a row; the run has stopped, what is finished is "
+                f"kept, and the same command goes on from there. The last failure: {problem}"
             ) from problem
 
     def _flush_left_out(self) -> None:

@@ -33,10 +33,12 @@ class Timings:
     grade_s: float = 0.0
     """Fetching and grading submissions."""
     other_s: float = 0.0
+    queue_s: float = 0.0
+    """Waiting for a turn to start a session or to run a cell; counted against no deadline."""
 
     @property
     def total_s(self) -> float:
-        return self.llm_s + self.start_s + self.run_s + self.grade_s + self.other_s
+        return self.llm_s + self.start_s + self.run_s + self.grade_s + self.other_s + self.queue_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
