@@ -14,11 +14,6 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "SandMLE needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e .
-	$(BIN)/python -m compileall -q sandmle
-	@touch $@
-
 $(VENV)/.torch: pyproject.toml | $(BIN)/python
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$($(BIN)/python -c '$(PINNED_TORCH)')"
 	@touch $@
@@ -26,9 +21,14 @@ $(VENV)/.torch: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.torch
 	$(PIP) -e '.[dev]'
 	$(BIN)/python -m compileall -q sandmle
-	@touch $@ $(VENV)/.core
+	@touch $@ $(VENV)/.train
 
-demo: $(VENV)/.core ## Make tasks, run three offline agents on them, write demo-out/report.html
+$(VENV)/.train: pyproject.toml constraints.txt $(VENV)/.torch
+	$(PIP) -e '.[train]'
+	$(BIN)/python -m compileall -q sandmle
+	@touch $@
+
+demo: $(VENV)/.train ## Make tasks, run three offline agents on them, train a small policy, write demo-out/report.html
 	$(BIN)/sandmle demo
 
 test: $(VENV)/.dev ## Run the tests
@@ -52,8 +52,7 @@ docs: $(VENV)/.dev ## Command help in the docs is up to date
 docs-update: $(VENV)/.dev
 	COLUMNS=100 NO_COLOR=1 TERM=dumb SANDMLE_PLUGINS= PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cog -r docs/cli.md
 
-train-env: $(VENV)/.torch ## Add the training extra: torch (pinned, from TORCH_INDEX if given), transformers, peft
-	$(PIP) -e '.[train]'
+train-env: $(VENV)/.train ## Add the training extra: torch (pinned, from TORCH_INDEX if given), transformers, peft
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
