@@ -75,7 +75,7 @@ def play(plan: stages.Plan, split: str, policies: Mapping[str, Path]) -> dict[st
     runs[RANDOM_RUNNING] = stages.evaluate(plan, "random-running", split, stages.RANDOM_RUNNING)
     runs[IF_ELSE] = looked
     played = {name: read_played(run, tasks) for name, run in runs.items()}
-    return {**played, **fixed_programs(plan.toolkit({}), plan.manifest("train"), tasks)}
+    return {**played, **fixed_programs(plan.toolkit({}), plan.manifest("train"), plan.fixed_tasks, tasks)}
 
 
 def run_seed(plan: stages.Plan, arms: Sequence[str]) -> Seed:
@@ -144,10 +144,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--arms", default=",".join(ARMS), help=f"of {', '.join(ARMS)}; sft is always made")
     parser.add_argument("--demonstrations", type=int, default=8, help="per training task")
     parser.add_argument("--episodes", type=int, default=4, help="per evaluation task")
+    parser.add_argument("--fixed-tasks", type=int, default=32, help="training tasks that fixed programs are chosen on")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--batch", type=int, default=16, help="demonstrations of one update of SFT")
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--tasks-per-step", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--tasks-per-step", type=int, default=4)
     parser.add_argument("--group-size", type=int, default=8)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one configuration key")
     arguments = parser.parse_args()
@@ -171,6 +172,7 @@ def main() -> None:
             seed=seed,
             demonstrations=arguments.demonstrations,
             episodes=arguments.episodes,
+            fixed_tasks=arguments.fixed_tasks,
             epochs=arguments.epochs,
             batch=arguments.batch,
             steps=arguments.steps,

@@ -32,9 +32,9 @@ class Played:
     family: str
     task_id: str
     medal: float
-    gold: float
     valid: float
     human_rank: float
+    gold: float = 0.0
     turns: float = NAN
     cells: float = NAN
     """Run in the sandbox, the look at the files included."""

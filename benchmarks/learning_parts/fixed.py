@@ -1,5 +1,6 @@
 """What fixed programs reach, from the grid that `sandmle tasks stats` measures (and finds measured again)."""
 
+import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,9 +16,13 @@ from sandmle.plugins.llms.offline.demonstrator.stats import corpus_stats
 FIXED, PORTFOLIO, PER_TASK = "best fixed program", "best portfolio of three", "best program per task"
 
 
-def fixed_programs(toolkit: Toolkit, train: Path, split: Path) -> dict[str, list[Played]]:
-    """The best fixed program and portfolio of three, chosen on the training tasks, and each task's best program."""
-    chosen_on, tasks = list_tasks(train), list_tasks(split)
+def fixed_programs(toolkit: Toolkit, train: Path, count: int, split: Path) -> dict[str, list[Played]]:
+    """The best fixed program and portfolio of three, and each task's best program.
+
+    The former are chosen on `count` training tasks drawn by chance.
+    """
+    tasks, known = list_tasks(split), list_tasks(train)
+    chosen_on = random.Random(0).sample(known, min(count, len(known)))
     their_results, results = _measured(toolkit, chosen_on), _measured(toolkit, tasks)
     stats = corpus_stats(results, _metrics(tasks), their_results, _metrics(chosen_on))
     portfolio = stats.best_portfolio.programs

@@ -38,6 +38,8 @@ class Plan:
     """Per training task."""
     episodes: int
     """Per evaluation task."""
+    fixed_tasks: int
+    """Training tasks that fixed programs are chosen on: their whole grid is run on each."""
     epochs: int
     batch: int
     """Demonstrations of one update of SFT."""
