@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sandmle.core.errors import nearest
 from sandmle.core.types.trajectory import Action, ActionKind
 from sandmle.scaffolds.common.fences import without_fence
+from sandmle.scaffolds.common.speech import shown_name
 
 SCORE_TOOL = "Score"
 PYTHON_TOOL = "python"
@@ -21,6 +22,9 @@ EXPECTED = (
     'To have submission.csv looked at: <tool_call>\n{"name": "Score", "arguments": {}}\n</tool_call>\n'
     "To finish: <answer>submission</answer>"
 )
+
+MAX_CALLS = 32
+"""Tool calls of one reply that are read. A reply may hold as many as fit in its tokens, and each is a step."""
 
 _OPENING = re.compile(r"<(think|tool_call|code|answer|tool_response)>")
 _BODY_END = re.compile(r"</tool_call>|<(?:tool_call|tool_response|answer|think)>")
@@ -51,13 +55,13 @@ def read_reply(text: str, *, cut: bool = False) -> ReadReply:
     """
     actions: list[Action] = []
     answered = ignored = False
-    at = _after_open_thought(text)
-    while not answered and not ignored and (tag := _OPENING.search(text, at)):
+    at, last_thought = _after_open_thought(text), text.rfind("</think>")
+    while not answered and not ignored and len(actions) < MAX_CALLS and (tag := _OPENING.search(text, at)):
         at = tag.end()
         match tag[1]:
             case "think":
                 # A thought that is never closed hides nothing: what follows is read as if it were outside.
-                closed = text.find("</think>", at)
+                closed = text.find("</think>", at) if at <= last_thought else -1
                 at = closed + len("</think>") if closed >= 0 else at
             case "tool_call":
                 action, at = _read_call(text, at, cut)
@@ -121,7 +125,7 @@ def _read_json(text: str, at: int) -> tuple[Action, int] | None:
     if name.lower() == PYTHON_TOOL:
         code = arguments.get("code") if isinstance(arguments, dict) else None
         return _run(code if isinstance(code, str) else "", False), after
-    return _invalid(f"no tool named {name[:60]!r}; {nearest(name[:60], [PYTHON_TOOL, SCORE_TOOL])}"), after
+    return _invalid(f"no tool named {shown_name(name)}; {nearest(name[:60], [PYTHON_TOOL, SCORE_TOOL])}"), after
 
 
 def _read_code(text: str, at: int) -> tuple[str, int, bool]:
