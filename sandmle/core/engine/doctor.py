@@ -89,8 +89,8 @@ async def _sandbox(toolkit: Toolkit, name: str) -> Finding:
             detail=f"a cell that prints 42 ended as {result.status.value}: {result.stderr.strip()[-200:]}",
         )
     except SandmleError as problem:
-        # A backend whose extra is not installed is an optional part, not a failure of this machine.
-        missing = isinstance(problem.__cause__, ImportError)
+        # A backend whose extra or engine is not installed is an optional part, not a failure of this machine.
+        missing = isinstance(problem.__cause__, (ImportError, FileNotFoundError, ConnectionRefusedError))
         return Finding(name=f"sandbox {name}", verdict="absent" if missing else "failed", detail=str(problem))
     finally:
         if sandbox is not None:

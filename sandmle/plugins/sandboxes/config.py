@@ -45,3 +45,34 @@ class JupyterConfig(BaseModel):
     """Modules a spare process imports while it waits; those not installed are left out."""
     start_timeout_s: float = Field(default=60.0, gt=0)
     """How long a kernel may take to start, seconds."""
+
+
+class DockerConfig(BaseModel):
+    """`[plugin.sandbox.docker]`: sessions forked from a preloaded interpreter inside a hardened container."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: str = Field(default="sandmle/sandbox", min_length=1)
+    """The image to run. It needs Python 3.11 or newer and nothing else; it is never pulled."""
+    python: str = Field(default="python3", min_length=1)
+    """The interpreter inside the image."""
+    engine: str | None = Field(default=None, pattern=r"^unix://.")
+    """Address of an engine on this machine, as `unix:///path`; else `DOCKER_HOST`, else the usual sockets."""
+    containers: int = Field(default=1, ge=1, le=64)
+    """Containers with a preloaded interpreter each; sessions are spread over them."""
+    preload: tuple[str, ...] = ("numpy", "pandas", "sklearn", "PIL")
+    """Modules imported before forking; those not installed are left out."""
+    lend_libraries: bool = True
+    """Show this machine's installed packages, read-only, in an image that lacks one of `preload` and has
+    the same version of Python."""
+    memory_mb: int | None = Field(default=None, ge=256)
+    """Memory of one container with all its sessions and their files, MiB; else three quarters of the machine's."""
+    processes: int = Field(default=4096, ge=64)
+    """Processes and threads of one container."""
+    copy_mb: int = Field(default=256, ge=0)
+    """Public files up to this size, MiB, are copied to where the container sees them; with more, a session
+    gets a container of its own that has them mounted."""
+    allow_unsafe: bool = False
+    """Go on when sessions inside one container cannot be kept apart on this machine (level L0)."""
+    start_timeout_s: float = Field(default=120.0, gt=0)
+    """How long a container may take to start and to import its modules, seconds."""

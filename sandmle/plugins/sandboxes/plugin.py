@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sandmle.core.hooks.hookspecs import hookimpl
 from sandmle.core.hooks.registry import Spec
-from sandmle.plugins.sandboxes.config import JupyterConfig, ProcessConfig
+from sandmle.plugins.sandboxes.config import DockerConfig, JupyterConfig, ProcessConfig
 
 if TYPE_CHECKING:
     import typer
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def sandmle_register_sandboxes() -> "Sequence[Spec[Sandbox]]":
-    """`process` forks from a preloaded interpreter; `jupyter` runs one kernel for each session."""
+    """`process` forks from a preloaded interpreter, `docker` does so in a container; `jupyter` runs kernels."""
     return (
         Spec(
             name="process",
@@ -29,6 +29,13 @@ def sandmle_register_sandboxes() -> "Sequence[Spec[Sandbox]]":
             make=_make_jupyter,
             config=JupyterConfig,
             extra="jupyter",
+        ),
+        Spec(
+            name="docker",
+            summary="Sessions forked from a preloaded interpreter inside a hardened container.",
+            make=_make_docker,
+            config=DockerConfig,
+            extra="docker",
         ),
     )
 
@@ -52,3 +59,9 @@ def _make_jupyter(config: JupyterConfig) -> "Sandbox":
 
     sandbox: Sandbox = JupyterSandbox(config)
     return sandbox
+
+
+def _make_docker(config: DockerConfig) -> "Sandbox":
+    from sandmle.plugins.sandboxes.docker.backend import DockerSandbox
+
+    return DockerSandbox(config)

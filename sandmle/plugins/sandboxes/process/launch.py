@@ -16,12 +16,14 @@ from sandmle.plugins.sandboxes.isolation import Plan, tree
 from sandmle.plugins.sandboxes.process import wire
 from sandmle.plugins.sandboxes.process.host import ZygoteProcess
 
-_BOOT: Final = """
+BARE_PACKAGE: Final = """
 import os, sys, types
 # A bare package in place of the facade: a zygote imports its own few modules and nothing heavy.
 # The working directory tells where it is, because arguments can be read inside sessions.
 sandmle = sys.modules["sandmle"] = types.ModuleType("sandmle")
 sandmle.__path__ = [os.path.join(os.getcwd(), "sandmle")]
+"""
+_BOOT: Final = f"""{BARE_PACKAGE}
 from sandmle.plugins.sandboxes.process.zygote import main
 main(*map(int, sys.argv[1:]))
 """
@@ -58,9 +60,8 @@ def launch(plan: Plan, config: ProcessConfig) -> ZygoteProcess:
     Raises:
         SandboxError: the interpreter cannot be started.
     """
-    root = str(Path(__file__).resolve().parents[4])
-    is_library = Path(root).name in ("site-packages", "dist-packages")
-    libraries = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    root = source_root()
+    is_library = root.name in ("site-packages", "dist-packages")
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     mine.setblocking(False)
     life_read, life_write = os.pipe()
@@ -70,7 +71,7 @@ def launch(plan: Plan, config: ProcessConfig) -> ZygoteProcess:
     try:
         process = subprocess.Popen(
             [sys.executable, "-s", "-P", "-c", _BOOT, str(theirs.fileno()), str(life_read)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=root,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=str(root),
             env=clean_environment(), pass_fds=(theirs.fileno(), life_read), start_new_session=True,
         )  # fmt: skip
     except OSError as problem:
@@ -83,10 +84,20 @@ def launch(plan: Plan, config: ProcessConfig) -> ZygoteProcess:
     mine.send(
         wire.pack({
             "plan": asdict(plan), "preload": config.preload, "scratch": scratch,
-            "libraries": libraries, "hidden": [] if is_library else [root],
+            "libraries": library_paths(), "hidden": [] if is_library else [str(root)],
         })
     )  # fmt: skip
     return ZygoteProcess(_OwnProcess(process, scratch), mine, life_write, log)
+
+
+def source_root() -> Path:
+    """The directory that holds our own package."""
+    return Path(__file__).resolve().parents[4]
+
+
+def library_paths() -> list[str]:
+    """Where this interpreter's installed packages are."""
+    return [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
 
 
 def clean_environment() -> dict[str, str]:
