@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from sandmle.core.hooks.hookspecs import hookimpl
 from sandmle.core.hooks.registry import Spec
+from sandmle.scaffolds.aide.config import AideConfig
+from sandmle.scaffolds.aira.config import AiraConfig
 from sandmle.scaffolds.codeact.config import CodeActConfig
 from sandmle.scaffolds.mle_agent.config import MleAgentConfig
 from sandmle.scaffolds.openai_tools.config import OpenaiToolsConfig
@@ -47,6 +49,18 @@ def _make_mle_agent(config: MleAgentConfig) -> "Scaffold":
     return MleAgentScaffold(config)
 
 
+def _make_aide(config: AideConfig) -> "Scaffold":
+    from sandmle.scaffolds.aide.scaffold import AideScaffold
+
+    return AideScaffold(config)
+
+
+def _make_aira(config: AiraConfig) -> "Scaffold":
+    from sandmle.scaffolds.aira.scaffold import AiraScaffold
+
+    return AiraScaffold(config)
+
+
 @hookimpl
 def sandmle_register_scaffolds() -> "Sequence[Spec[Scaffold]]":
     """Offer the built-in scaffolds."""
@@ -80,6 +94,18 @@ def sandmle_register_scaffolds() -> "Sequence[Spec[Scaffold]]":
             summary="request_info, validate_code, execute_code as JSON, repaired when unreadable; as MLE-Dojo's agent",
             make=_make_mle_agent,
             config=MleAgentConfig,
+        ),
+        Spec(
+            name="aide",
+            summary="tree search over whole programs: draft, debug or improve, then review; as the package aideml",
+            make=_make_aide,
+            config=AideConfig,
+        ),
+        Spec(
+            name="aira",
+            summary="greedy tree search with AIRA's operators, memory and check of every submission; as AIRA-dojo",
+            make=_make_aira,
+            config=AiraConfig,
         ),
     ]
 
