@@ -4,19 +4,22 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from sandmle.core.types.message import Message
+from sandmle.core.types.message import Message, ModelReply
 from sandmle.plugins.llms.offline.agent.player import Strength
 from sandmle.plugins.llms.offline.agent.player import play as play_agent
+from sandmle.plugins.llms.offline.agent.tree.player import play_tree
 from sandmle.plugins.llms.offline.demonstrator.player import Style
 from sandmle.plugins.llms.offline.demonstrator.player import play as play_demonstrator
 from sandmle.plugins.llms.offline.roles.player import play as play_roles
 
-Player = Callable[[Sequence[Message], int], str]
+Player = Callable[[Sequence[Message], int], str | ModelReply]
 """A pure function of the conversation and the sample index: swapping two prompts swaps the answers."""
 
 
 def _agent(strength: Strength) -> Player:
-    return lambda messages, sample_index: play_agent(messages, strength, sample_index)
+    return lambda messages, sample_index: (
+        play_tree(messages, strength, sample_index) or play_agent(messages, strength, sample_index)
+    )
 
 
 def _demonstrator(style: Style) -> Player:
