@@ -32,6 +32,11 @@ from sandmle.plugins.trainers.local.policies import open_policy, weights_digest
 
 Tell = Callable[[str], None]
 
+_FREE: Final = {
+    *("trackers", "concurrency", "cells_at_once", "starts_at_once"),
+    *("model", "benchmark", "group_size"),
+}
+"""Keys of `[run]` that a training does not take from there, or that decide only how fast it is."""
 _PLAYING: Final = ("sandbox", "scaffold", "milestone")
 """Kinds whose plugin sections decide what an episode is."""
 
@@ -216,7 +221,7 @@ def _record_of(
     """What must not change between two starts of a run."""
     settings = toolkit.settings
     grpo: GrpoConfig = config.grpo
-    run = settings.run.model_dump(mode="json", exclude={"trackers", "concurrency", "model", "benchmark", "group_size"})
+    run = settings.run.model_dump(mode="json", exclude=_FREE)
     return {
         "method": "grpo",
         "run": run,
