@@ -107,6 +107,8 @@ class Demo:
         doing = (
             *("--set", f"{trainer}.grpo.tasks_per_step={size.tasks_per_step}"),
             *("--set", f"{trainer}.grpo.refills=0"),
+            *("--set", f"{trainer}.grpo.minibatches=1"),
+            *("--set", f'{trainer}.grpo.aggregate="seq-mean-token-mean"'),
             *("--set", f"{trainer}.grpo.warmup_steps=1"),
         )
         # Rule families are held out, seeds are not: two dozen tasks are too few to hold out both.
