@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sandmle.core.types.message import Message, ToolCall, ToolSpec
@@ -48,24 +48,39 @@ def read_calls(message: Any) -> tuple[ToolCall, ...]:
     return tuple(found)
 
 
-def _wire(message: Message) -> dict[str, Any]:
-    wire: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        # An empty text beside calls is refused by some; none at all is understood by all.
-        wire["content"] = message.content or None
-        wire["tool_calls"] = [_wire_call(call) for call in message.tool_calls]
-    if message.tool_call_id is not None:
-        wire["tool_call_id"] = message.tool_call_id
-    return wire
+def from_wire(message: Mapping[str, Any]) -> Message:
+    """A message in litellm's form as ours, for a model that litellm asks in this process."""
+    calls = tuple(
+        ToolCall(call_id=call["id"], name=call["function"]["name"], arguments=call["function"]["arguments"])
+        for call in message.get("tool_calls") or ()
+    )
+    return Message(
+        role=message["role"],
+        content=message.get("content") or "",
+        tool_calls=calls,
+        tool_call_id=message.get("tool_call_id"),
+    )
 
 
-def _wire_call(call: ToolCall) -> dict[str, Any]:
+def wire_call(call: ToolCall) -> dict[str, Any]:
+    """One call in litellm's form, whatever the model wrote."""
     name = _NOT_IN_NAMES.sub("_", call.name)[:MAX_NAME] or "unnamed"
     return {
         "id": call.call_id,
         "type": "function",
         "function": {"name": name, "arguments": _sendable(call.arguments)},
     }
+
+
+def _wire(message: Message) -> dict[str, Any]:
+    wire: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        # An empty text beside calls is refused by some; none at all is understood by all.
+        wire["content"] = message.content or None
+        wire["tool_calls"] = [wire_call(call) for call in message.tool_calls]
+    if message.tool_call_id is not None:
+        wire["tool_call_id"] = message.tool_call_id
+    return wire
 
 
 def _sendable(arguments: str) -> str:

@@ -1,14 +1,16 @@
 """The `offline/...` models as a custom provider of litellm, so that the default walks the path of any other model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sandmle.core.errors import ConfigError, nearest
-from sandmle.core.types.message import Message
+from sandmle.core.types.message import ModelReply
 from sandmle.plugins.llms.client import CustomLLM, litellm, quiet_litellm
 from sandmle.plugins.llms.config import LitellmConfig
 from sandmle.plugins.llms.litellm_model import LitellmModel
 from sandmle.plugins.llms.offline.models import PLAYERS
+from sandmle.plugins.llms.tool_calls import from_wire, wire_call
 
 PREFIX = "offline"
 CHARS_PER_TOKEN = 4
@@ -59,23 +61,28 @@ class OfflineLlm(CustomLLM):
 
 
 def _answer(model: str, messages: Sequence[Any], response: Any, options: dict[str, Any]) -> Any:
-    conversation = [Message(role=message["role"], content=message["content"]) for message in messages]
-    text = PLAYERS[model](conversation, int(options.get("seed") or 0))
+    conversation = [from_wire(message) for message in messages]
+    said = PLAYERS[model](conversation, int(options.get("seed") or 0))
+    reply = said if isinstance(said, ModelReply) else ModelReply(text=said)
+    size = len(reply.text) + sum(len(call.arguments) for call in reply.tool_calls)
     # A call that names no limit has none.
-    limit = int(options.get("max_tokens") or len(text)) * CHARS_PER_TOKEN
-    cut = len(text) > limit
-    text = text[:limit]
+    limit = int(options.get("max_tokens") or size) * CHARS_PER_TOKEN
+    text, calls, left = reply.text[:limit], [], max(0, limit - len(reply.text))
+    for call in reply.tool_calls:
+        calls.append(wire_call(replace(call, arguments=call.arguments[:left])))
+        left = max(0, left - len(call.arguments))
     asked = sum(len(message.content) for message in conversation)
     response.choices = [
         litellm.Choices(
             index=0,
-            finish_reason="length" if cut else "stop",
-            message=litellm.Message(role="assistant", content=text),
+            finish_reason="length" if size > limit else "tool_calls" if calls else "stop",
+            message=litellm.Message(role="assistant", content=text, tool_calls=calls or None),
         )
     ]
+    size = min(size, limit)
     response.usage = litellm.Usage(
         prompt_tokens=asked // CHARS_PER_TOKEN,
-        completion_tokens=len(text) // CHARS_PER_TOKEN,
-        total_tokens=asked // CHARS_PER_TOKEN + len(text) // CHARS_PER_TOKEN,
+        completion_tokens=size // CHARS_PER_TOKEN,
+        total_tokens=asked // CHARS_PER_TOKEN + size // CHARS_PER_TOKEN,
     )
     return response

@@ -1,14 +1,13 @@
 """Reads the conversation the agent is sent: the task, what it has done so far, and what came of it. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sandmle.core.types.message import Message
 
-_CODE = re.compile(r"<code>\n?(.*?)</code>", re.DOTALL)
 _STAGE = re.compile(r"^# stage: (\w+)", re.MULTILINE)
-_RESPONSE = re.compile(r"<tool_response>\n?(.*?)\n?</tool_response>", re.DOTALL)
 _FAILED = re.compile(
     r"Traceback \(most recent call last\)|\b\w*(?:Error|Exception)\b:|timed out|time limit|out of memory", re.IGNORECASE
 )
@@ -51,22 +50,20 @@ class Conversation:
         return sum(turn.stage in stages for turn in self.turns)
 
 
-def read_conversation(messages: Sequence[Message]) -> Conversation:
-    """Split a conversation into the task and the turns."""
-    first = next((at for at, message in enumerate(messages) if message.role == "assistant"), len(messages))
-    turns: list[Turn] = []
-    for at in range(first, len(messages)):
-        if messages[at].role != "assistant":
-            continue
-        following = messages[at + 1].content if at + 1 < len(messages) else ""
-        response = "\n".join(_RESPONSE.findall(following)) or following
-        turns.append(_turn(messages[at].content, response))
+def conversation_of(messages: Sequence[Message], turn_of: Callable[[Message, Sequence[Message]], Turn]) -> Conversation:
+    """Split a conversation into the task and the turns.
+
+    Args:
+        messages: all that was said.
+        turn_of: reads a reply of the agent and what followed it up to the next.
+    """
+    spoken = [at for at, message in enumerate(messages) if message.role == "assistant"]
+    first = spoken[0] if spoken else len(messages)
+    turns = [turn_of(messages[at], messages[at + 1 : after]) for at, after in pairwise([*spoken, len(messages)])]
     return Conversation(task="\n".join(message.content for message in messages[:first]), turns=tuple(turns))
 
 
-def _turn(reply: str, response: str) -> Turn:
-    code = "\n".join(_CODE.findall(reply))
+def stage_of(code: str, *, scores: bool) -> str:
+    """The stage that a reply was: as its code's own comment says, else whether it had a submission looked at."""
     named = _STAGE.search(code)
-    if named:
-        return Turn(stage=named[1], code=code, response=response)
-    return Turn(stage="score" if '"Score"' in reply else "other", code=code, response=response)
+    return named[1] if named else "score" if scores else "other"

@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 
-from sandmle.core.types.message import Message
+from sandmle.core.types.message import Message, ModelReply
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Prediction
-from sandmle.plugins.llms.offline.agent.conversation import Conversation, Turn, read_conversation
+from sandmle.plugins.llms.offline.agent.conversation import Conversation, Turn
+from sandmle.plugins.llms.offline.agent.dialects import dialect_of
 from sandmle.plugins.llms.offline.agent.facts import find_metric, read_facts
+from sandmle.plugins.llms.offline.agent.speech import Utterance, Wish
 from sandmle.plugins.llms.offline.agent.weak import Care, glance_cell, quick_cell
 from sandmle.plugins.llms.offline.agent.writer import Plan, fallback_cell, look_cell, modelling_cell
 
@@ -25,12 +27,25 @@ class Strength(StrEnum):
     STRONG = "strong"
 
 
-def play(messages: Sequence[Message], strength: Strength, sample_index: int) -> str:
-    """The agent's next reply. The same conversation, strength and index give the same reply."""
-    conversation = read_conversation(messages)
+def play(messages: Sequence[Message], strength: Strength, sample_index: int) -> str | ModelReply:
+    """The agent's next reply, in the protocol that the conversation opens with.
+
+    The same conversation, strength and index give the same reply.
+    """
+    dialect = dialect_of(messages)
+    conversation = dialect.read(messages)
+    if not conversation.task:
+        return dialect.write(Utterance(wish=Wish.ASK, thought="I ask for the task first."))
+    return dialect.write(_next(conversation, strength, sample_index, one_shot=dialect.one_shot))
+
+
+def _next(conversation: Conversation, strength: Strength, sample_index: int, *, one_shot: bool) -> Utterance:
     digest = hashlib.sha256(f"{sample_index}\n{conversation.task}".encode()).digest()
     rng = random.Random(int.from_bytes(digest[:8], "big"))
     last = conversation.turns[-1] if conversation.turns else None
+    if last is None and one_shot:
+        cell = _weak_cell(conversation, rng, "model") if strength is Strength.WEAK else _blind_cell(conversation, rng)
+        return _code("I cannot look, so I write what works on any table.", cell, submits=True)
     if last is None:
         cell = glance_cell() if strength is Strength.WEAK else look_cell()
         return _code("I look at the files first.", cell)
@@ -42,12 +57,12 @@ def play(messages: Sequence[Message], strength: Strength, sample_index: int) -> 
     if tries >= MAX_TRIES:
         if conversation.count("score") and last.stage == "score":
             return _answer("I could not get any further.")
-        return _code("Nothing has worked; I hand in the sample submission.", fallback_cell("repair"))
+        return _code("Nothing has worked; I hand in the sample submission.", fallback_cell("repair"), submits=True)
     thought = "Now I model it." if tries == 0 else f"That did not work: {_complaint(last)}. I change what failed."
     stage = "repair" if tries else "model"
     if strength is Strength.WEAK:
-        return _code(thought, _weak_cell(conversation, rng, stage))
-    return _code(thought, _modelling(conversation, strength, rng, stage, tries))
+        return _code(thought, _weak_cell(conversation, rng, stage), submits=True)
+    return _code(thought, _modelling(conversation, strength, rng, stage, tries), submits=True)
 
 
 def _weak_cell(conversation: Conversation, rng: random.Random, stage: str) -> str:
@@ -62,15 +77,24 @@ def _weak_cell(conversation: Conversation, rng: random.Random, stage: str) -> st
     return quick_cell(prediction is Prediction.VALUE, prediction is Prediction.PROBABILITY, care, rng, stage)
 
 
+def _blind_cell(conversation: Conversation, rng: random.Random) -> str:
+    """The plain model that needs no look, with all the care that is known beforehand."""
+    return _careful_cell(conversation, rng, "model", negative=find_metric(conversation.task) == "rmsle")
+
+
+def _careful_cell(conversation: Conversation, rng: random.Random, stage: str, *, negative: bool) -> str:
+    prediction = METRICS[find_metric(conversation.task) or "accuracy"].prediction
+    care = Care(missing=True, names=True, negative=negative)
+    return quick_cell(prediction is Prediction.VALUE, prediction is Prediction.PROBABILITY, care, rng, stage)
+
+
 def _modelling(conversation: Conversation, strength: Strength, rng: random.Random, stage: str, tries: int) -> str:
     look = conversation.last("look")
     facts = read_facts(conversation.task, look.response if look else "")
     cuts = sum("token limit" in turn.response for turn in conversation.turns)
     if facts is None or cuts > 1:
         # The look failed or there is no room: all that is left is what a beginner would do, with care.
-        prediction = METRICS[find_metric(conversation.task) or "accuracy"].prediction
-        care = Care(missing=True, names=True, negative=False)
-        return quick_cell(prediction is Prediction.VALUE, prediction is Prediction.PROBABILITY, care, rng, stage)
+        return _careful_cell(conversation, rng, stage, negative=False)
     blamed = [name for turn in conversation.turns for name in _KEY_ERROR.findall(turn.response)]
     plan = Plan(
         facts=facts,
@@ -91,13 +115,13 @@ def _first_line(turn: Turn) -> str:
     return next((line.strip() for line in turn.response.splitlines() if line.strip()), "no words")[:160]
 
 
-def _code(thought: str, code: str) -> str:
-    return f"<think>\n{thought}\n</think>\n<tool_call>\npython\n<code>\n{code.strip()}\n</code>\n</tool_call>"
+def _code(thought: str, code: str, *, submits: bool = False) -> Utterance:
+    return Utterance(wish=Wish.RUN, thought=thought, code=code, submits=submits)
 
 
-def _score(thought: str) -> str:
-    return f'<think>\n{thought}\n</think>\n<tool_call>\n{{"name": "Score", "arguments": {{}}}}\n</tool_call>'
+def _score(thought: str) -> Utterance:
+    return Utterance(wish=Wish.SCORE, thought=thought)
 
 
-def _answer(thought: str) -> str:
-    return f"<think>\n{thought}\n</think>\n<answer>submission</answer>"
+def _answer(thought: str) -> Utterance:
+    return Utterance(wish=Wish.FINISH, thought=thought)

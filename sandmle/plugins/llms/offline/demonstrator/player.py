@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Final
 
 from sandmle.core.types.message import Message
-from sandmle.plugins.llms.offline.agent.conversation import Conversation, Turn, read_conversation
+from sandmle.plugins.llms.offline.agent.conversation import Conversation, Turn
 from sandmle.plugins.llms.offline.agent.facts import find_metric
+from sandmle.plugins.llms.offline.agent.tags import read_react
 from sandmle.plugins.llms.offline.demonstrator.choosing import (
     careful_program,
     demonstrated_program,
@@ -36,7 +37,7 @@ class Style(StrEnum):
 
 def play(messages: Sequence[Message], style: Style, sample_index: int) -> str:
     """The next reply. The same conversation, style and index give the same reply."""
-    conversation = read_conversation(messages)
+    conversation = read_react(messages)
     rng = random.Random(f"{sample_index}\n{conversation.task}")
     turns = conversation.turns
     if not turns:
