@@ -100,6 +100,11 @@ class ZygoteProcess:
         return len(self._ended)
 
     @property
+    def forks(self) -> int:
+        """Sessions it was asked for so far."""
+        return self._number
+
+    @property
     def pid(self) -> int:
         """The guardian's process id."""
         return self._body.pid

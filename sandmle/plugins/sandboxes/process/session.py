@@ -35,6 +35,10 @@ _FORGED_AT_MOST: Final = 1000
 _SMALL_BYTES: Final = 1 << 20
 
 
+class StillbornError(SandboxError):
+    """A session's process ended, without a word, before any code could run in it: another may well live."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Files:
     """Descriptors of a session that outlive it."""
@@ -218,7 +222,9 @@ async def _open(
         zygote.kill(number)
         raise
     zygote.kill(number)
-    raise SandboxError(data.decode("utf-8", "replace") or "the session ended before it was ready")
+    if not data:
+        raise StillbornError("the session ended before it was ready")
+    raise SandboxError(data.decode("utf-8", "replace"))
 
 
 async def _readable(channel: socket.socket) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,9 +14,12 @@ from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.isolation import Plan, session_uid
 from sandmle.plugins.sandboxes.isolation.probes import Verdict, attack
 from sandmle.plugins.sandboxes.process.host import ZygoteProcess
-from sandmle.plugins.sandboxes.process.session import ProcessSession, open_session
+from sandmle.plugins.sandboxes.process.session import ProcessSession, StillbornError, open_session
 
-_CANARY_TIMEOUT_S: Final = 15.0
+_CANARY_TIMEOUT_S: Final = 120.0
+"""A canary takes milliseconds; on a machine with hundreds of busy processes it may wait long for its turn."""
+_FORKS_OF_ONE: Final = 5000
+"""Sessions after which a zygote is replaced, so that nothing that grows with them grows for ever."""
 
 
 @dataclass(slots=True)
@@ -39,6 +42,9 @@ class ZygoteSandbox(ABC):
         self._plan: Plan | None = None
         self._verdicts: tuple[Verdict, ...] = ()
         self._places = [_Place() for _ in range(zygotes)]
+        self._retired: set[ZygoteProcess] = set()
+        self._checking = asyncio.Lock()
+        self._next_check: asyncio.Task[None] | None = None
         self._uids = itertools.count()
         self._is_closed = False
 
@@ -65,6 +71,18 @@ class ZygoteSandbox(ABC):
 
     async def check_health(self) -> None:
         """Run a canary in every zygote, and replace those that fail."""
+        # Whoever asks while one check is under way shares the next one with all who ask meanwhile.
+        if self._next_check is None:
+            self._next_check = asyncio.create_task(self._check_all())
+            self._next_check.add_done_callback(_retrieved)
+        await asyncio.shield(self._next_check)
+
+    async def _check_all(self) -> None:
+        async with self._checking:
+            self._next_check = None
+            await self._check_each()
+
+    async def _check_each(self) -> None:
         problems = [problem for place in self._places if (problem := await self._check(place)) is not None]
         if problems:
             raise SandboxError(f"{'; '.join(problems)} (it has been started again)")
@@ -77,6 +95,8 @@ class ZygoteSandbox(ABC):
                 if place.zygote is not None:
                     await place.zygote.close()
                     place.zygote = None
+        await asyncio.gather(*(zygote.close() for zygote in self._retired))
+        self._retired.clear()
 
     @abstractmethod
     async def _launch(self, plan: Plan) -> ZygoteProcess:
@@ -108,21 +128,37 @@ class ZygoteSandbox(ABC):
     @asynccontextmanager
     async def _fork(self, public_dir: Path | None, limits: SandboxLimits) -> AsyncIterator[ProcessSession]:
         """A session of the zygote that has the fewest; `public_dir` is a path as the zygote sees it."""
-        place = min(self._places, key=lambda one: one.zygote.load if one.zygote else 0)
-        zygote = await self._zygote(place)
-        async with open_session(zygote, public_dir, limits, self._uid()) as session:
+        zygote = await self._zygote(min(self._places, key=_burden))
+        async with AsyncExitStack() as stack:
+            try:
+                session = await stack.enter_async_context(open_session(zygote, public_dir, limits, self._uid()))
+            except SandboxError as problem:
+                if zygote.death is None and not isinstance(problem, StillbornError):
+                    raise
+                # It was lost before it was anybody's; another does as well.
+                zygote = await self._zygote(min(self._places, key=_burden))
+                session = await stack.enter_async_context(open_session(zygote, public_dir, limits, self._uid()))
             yield session
+        await self._close_retired()
+
+    async def _close_retired(self) -> None:
+        for zygote in [one for one in self._retired if one.load == 0]:
+            self._retired.discard(zygote)
+            await zygote.close()
 
     async def _zygote(self, place: _Place) -> ZygoteProcess:
         """The living zygote of `place`, started again when it is dead."""
         async with place.changing:
             if self._plan is None or self._is_closed:
                 raise SandboxError(f"the {self._name} sandbox is not running: start it first")
-            if place.zygote is not None and place.zygote.death is None:
-                return place.zygote
-            if place.zygote is not None:
-                await place.zygote.close()
-                place.zygote = None
+            old = place.zygote
+            if old is not None and old.death is None and old.forks < _FORKS_OF_ONE:
+                return old
+            place.zygote = None
+            if old is not None and old.load:
+                self._retired.add(old)
+            elif old is not None:
+                await old.close()
             place.zygote = await self._launch(self._plan)
             return place.zygote
 
@@ -144,6 +180,18 @@ class ZygoteSandbox(ABC):
 
     def _uid(self) -> int:
         return session_uid(next(self._uids))
+
+
+def _burden(place: _Place) -> tuple[bool, int]:
+    """Orders the places by how gladly they take a session: those to be started anew come last."""
+    zygote = place.zygote
+    return (zygote is None or zygote.death is not None, zygote.load if zygote else 0)
+
+
+def _retrieved(task: "asyncio.Task[None]") -> None:
+    """Mark a failure as seen, in case everyone who asked for the check was cancelled."""
+    if not task.cancelled():
+        task.exception()
 
 
 def existing_directory(public_dir: Path | None) -> Path | None:

@@ -1,5 +1,6 @@
 """When the machinery fails, it says so, gets up again, and leaves nothing behind."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.config import ProcessConfig
 from sandmle.plugins.sandboxes.isolation import plans
 from sandmle.plugins.sandboxes.process import session as session_module
+from sandmle.plugins.sandboxes.process import zygotes
 from sandmle.plugins.sandboxes.process.backend import ProcessSandbox
 
 LIMITS = SandboxLimits()
@@ -92,13 +94,66 @@ async def test_a_hung_zygote_is_given_up_and_replaced(sandbox: ProcessSandbox, m
         os.kill(zygote_pid(sandbox), signal.SIGSTOP)
         with pytest.raises(SandboxError, match="did not end a session"):
             await session.run("while True: pass", 0.5)
-    os.kill(await _restarted(sandbox), signal.SIGSTOP)
-    with pytest.raises(SandboxError, match="did not open a session"):
-        async with sandbox.session(public_dir=None, limits=LIMITS):
-            pass
-    monkeypatch.undo()
+    hung = await _restarted(sandbox)
+    os.kill(hung, signal.SIGSTOP)
     async with sandbox.session(public_dir=None, limits=LIMITS) as session:
         assert (await session.run("6 * 7", 20)).stdout == "42\n"
+        assert zygote_pid(sandbox) != hung
+
+
+async def test_a_busy_machine_makes_a_zygote_late_but_not_lost(
+    sandbox: ProcessSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "_KILL_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(session_module, "_OPEN_TIMEOUT_S", 1.0)
+    many = 4 * len(os.sched_getaffinity(0))
+    busy = "import time\nuntil = time.monotonic() + 3\nwhile time.monotonic() < until: pass"
+
+    async def play() -> CellStatus:
+        async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+            return (await session.run(busy, 120)).status
+
+    assert await asyncio.gather(*(play() for _ in range(many))) == [CellStatus.OK] * many
+
+
+async def test_sessions_are_forked_ahead_and_a_dead_one_is_not_handed_out(sandbox: ProcessSandbox) -> None:
+    zygote = await _restarted(sandbox)
+    children = Path(f"/proc/{zygote}/task/{zygote}/children")
+    deadline = time.monotonic() + 20
+    while not (ahead := children.read_text().split()) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    assert len(ahead) == 1
+    async with sandbox.session(public_dir=None, limits=LIMITS):
+        assert ahead[0] in children.read_text().split()
+        while len(after := set(children.read_text().split()) - set(ahead)) < 1 and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        os.kill(int(after.pop()), signal.SIGKILL)
+        async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+            assert (await session.run("6 * 7", 20)).stdout == "42\n"
+
+
+async def test_a_zygote_that_has_forked_much_is_replaced_and_keeps_the_sessions_it_has(
+    sandbox: ProcessSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await _restarted(sandbox)
+    zygote = sandbox._places[0].zygote
+    assert zygote is not None
+    monkeypatch.setattr(zygotes, "_FORKS_OF_ONE", zygote.forks + 1)
+    async with sandbox.session(public_dir=None, limits=LIMITS) as old:
+        async with sandbox.session(public_dir=None, limits=LIMITS) as new:
+            assert zygote_pid(sandbox) != first
+            assert [(await one.run("6 * 7", 20)).stdout for one in (old, new)] == ["42\n"] * 2
+        assert Path(f"/proc/{first}").exists()
+    await _restarted(sandbox)
+    assert not Path(f"/proc/{first}").exists()
+
+
+async def test_many_who_ask_for_health_share_a_check(sandbox: ProcessSandbox) -> None:
+    zygote = sandbox._places[0].zygote
+    assert zygote is not None
+    before = zygote.forks
+    await asyncio.gather(*(sandbox.check_health() for _ in range(20)))
+    assert zygote.forks - before <= 2
 
 
 async def _restarted(sandbox: ProcessSandbox) -> int:
