@@ -18,7 +18,7 @@ from sandmle.core.errors import (
 from sandmle.core.hooks.hookspecs import hookimpl
 from sandmle.core.hooks.registry import Kind, NoConfig, Spec
 from sandmle.core.types.episode import Episode, Outcome
-from sandmle.core.types.message import Message, ModelReply, ReplyOptions, Usage
+from sandmle.core.types.message import Message, ModelReply, ReplyOptions, ToolCall, ToolSpec, Usage
 from sandmle.core.types.sandbox import CellResult, CellStatus, FetchedFiles, FetchRefusal, IsolationLevel, SandboxLimits
 from sandmle.core.types.score import Direction, Grade, Medal, Metric, Prediction, Thresholds
 from sandmle.core.types.synthesis import Evidence, Seed, TaskDraft, TaskProblem
@@ -71,6 +71,8 @@ __all__ = [
     "TaskSpec",
     "TaskView",
     "Thresholds",
+    "ToolCall",
+    "ToolSpec",
     "Toolkit",
     "Trajectory",
     "Usage",

@@ -1,14 +1,22 @@
 """`sandmle scaffolds`: what scaffolds there are, and what each looks like."""
 
+import ast
+import inspect
+import itertools
 import json
-from typing import Annotated
+import textwrap
+from typing import Annotated, Final
 
 import typer
+from pydantic import BaseModel
 
+from sandmle.core.contracts.scaffold import Scaffold, needed_actions
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.hooks.registry import Kind
 
 scaffolds_app = typer.Typer(no_args_is_help=True, help="See the scaffolds, the graphs that turn a model into an agent.")
+
+WIDTH: Final = 96
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -38,16 +46,50 @@ def show_scaffold(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """One scaffold: its options with their defaults, and its graph's picture."""
+    """One scaffold: what it does, the actions it needs, its options with their defaults, and its graph's picture."""
     toolkit: Toolkit = context.obj
     spec = toolkit.registry.spec(Kind.SCAFFOLD, name)
-    picture = toolkit.make(Kind.SCAFFOLD, name).mermaid()
+    scaffold: Scaffold = toolkit.make(Kind.SCAFFOLD, name)
+    picture = scaffold.mermaid()
     options = {key: field.get_default(call_default_factory=True) for key, field in spec.config.model_fields.items()}
+    needs = sorted(needed_actions(scaffold))
+    about = inspect.cleandoc(type(scaffold).__doc__ or spec.summary)
+    meanings = _meanings(spec.config)
     if as_json:
-        shown = {"name": name, "summary": spec.summary, "options": options, "mermaid": picture}
+        shown = {
+            "name": name,
+            "summary": spec.summary,
+            "about": about,
+            "needs": needs,
+            "options": options,
+            "meanings": meanings,
+            "mermaid": picture,
+        }
         typer.echo(json.dumps(shown, indent=2, ensure_ascii=False, default=str))
         return
     if not mermaid:
-        typer.echo(f"{name}: {spec.summary}")
-        typer.echo("\n".join(f"  plugin.scaffold.{name}.{key} = {value!r}" for key, value in options.items()) + "\n")
+        typer.echo(f"{name}: {spec.summary}\n\n{about}\n\nNeeds the actions: {', '.join(needs) or 'none'}\n")
+        for key, value in options.items():
+            typer.echo(f"plugin.scaffold.{name}.{key} = {value!r}")
+            if key in meanings:
+                typer.echo(textwrap.indent(textwrap.fill(meanings[key], WIDTH), "    "))
+        typer.echo("")
     typer.echo(picture.rstrip())
+
+
+def _meanings(config: type[BaseModel]) -> dict[str, str]:
+    """What the text under each field of a configuration says; nothing where its source cannot be read."""
+    try:
+        [declared] = ast.parse(textwrap.dedent(inspect.getsource(config))).body
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    body = declared.body if isinstance(declared, ast.ClassDef) else []
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }

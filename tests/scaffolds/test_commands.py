@@ -22,7 +22,7 @@ def invoke():
 
 def test_list_names_react_and_who_registered_it(invoke):
     found = json.loads(invoke("list", "--json").stdout)["scaffolds"]
-    assert {"react"} <= {row["name"] for row in found}
+    assert {"react", "single_turn", "codeact", "openai_tools", "mle_agent"} <= {row["name"] for row in found}
     assert all(row["source"] == "sandmle" for row in found if row["name"] == "react")
     assert "react" in invoke("list").stdout
 
@@ -33,6 +33,18 @@ def test_show_draws_the_graph_and_lists_the_options(invoke):
     assert "agent" in shown["mermaid"]
     assert invoke("show", "react", "--mermaid").stdout.strip() == shown["mermaid"].strip()
     assert "plugin.scaffold.react.max_misread = 3" in invoke("show", "react").stdout
+
+
+@pytest.mark.parametrize("name", ["react", "single_turn", "codeact", "openai_tools", "mle_agent"])
+def test_show_says_what_it_does_what_it_needs_and_what_each_option_means(invoke, name):
+    shown = json.loads(invoke("show", name, "--json").stdout)
+    assert shown["needs"] == ["run_code", "submit"]
+    assert len(shown["about"]) > 40
+    assert set(shown["meanings"]) == set(shown["options"])
+    printed = invoke("show", name).stdout
+    assert "Needs the actions: run_code, submit" in printed
+    assert all(f"plugin.scaffold.{name}.{key} = " in printed for key in shown["options"])
+    assert shown["mermaid"].strip() in printed
 
 
 def test_an_unknown_scaffold_is_answered_with_the_nearest(invoke):
