@@ -18,20 +18,23 @@ from typing import Any, Final
 from sandmle.core.errors import SandboxError
 from sandmle.plugins.sandboxes.config import DockerConfig
 from sandmle.plugins.sandboxes.docker import layout
-from sandmle.plugins.sandboxes.docker.engine import Engine, Order, Running, said
+from sandmle.plugins.sandboxes.docker.engine import Engine, Order, Running
 from sandmle.plugins.sandboxes.isolation import Plan
 from sandmle.plugins.sandboxes.process import wire
 from sandmle.plugins.sandboxes.process.host import ZygoteProcess
 from sandmle.plugins.sandboxes.process.launch import BARE_PACKAGE, clean_environment, library_paths, source_root
 
 _BOOT: Final = f"""
-import sys
+import os, sys
+os.dup2(os.open({layout.LOG!r}, os.O_WRONLY | os.O_APPEND), 2)
 if sys.version_info < (3, 11):
     sys.exit("the image has Python %d.%d, and 3.11 or newer is needed" % sys.version_info[:2])
 {BARE_PACKAGE}
 from sandmle.plugins.sandboxes.docker.entry import main
 main(sys.argv[1])
 """
+_LOG: Final = "log"
+_SHOWN_BYTES: Final = 2000
 _CREDENTIALS: Final = struct.Struct("3i")
 
 
@@ -93,13 +96,14 @@ async def launch(berth: Berth, plan: Plan, uid: int, large: Path | None = None) 
             command=(config.python, "-s", "-P", "-c", _BOOT, ",".join(config.preload)),
             uid=uid,
             mounts=mounts,
+            log=str(run / _LOG),
             environment=_environment(),
             memory_mb=berth.memory_mb,
             processes=config.processes,
         )
         running = await _run(berth.engine, order)
         try:
-            control, facts = await _called(listener, running, config.start_timeout_s)
+            control, facts = await _called(listener, running, run / _LOG, config.start_timeout_s)
         except BaseException:
             await asyncio.shield(asyncio.to_thread(berth.engine.remove, running.id))
             raise
@@ -120,6 +124,8 @@ async def _meeting_place(folder: Path) -> AsyncIterator[tuple[Path, socket.socke
                 listener.bind(f"/proc/self/fd/{where}/{Path(layout.SOCKET).name}")
             finally:
                 os.close(where)
+            (run / _LOG).touch()
+            os.chmod(run / _LOG, 0o666)
             os.chmod(run, 0o755)
             os.chmod(run / Path(layout.SOCKET).name, 0o666)
             listener.listen(1)
@@ -140,7 +146,9 @@ async def _run(engine: Engine, order: Order) -> Running:
         raise
 
 
-async def _called(listener: socket.socket, running: Running, timeout_s: float) -> tuple[socket.socket, dict[str, Any]]:
+async def _called(
+    listener: socket.socket, running: Running, log: Path, timeout_s: float
+) -> tuple[socket.socket, dict[str, Any]]:
     """The connection that the container's first process makes, and what it says about itself.
 
     Raises:
@@ -152,7 +160,7 @@ async def _called(listener: socket.socket, running: Running, timeout_s: float) -
     try:
         await asyncio.wait({call, ended}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if not call.done():
-            await _explain(running, ended.done(), timeout_s)
+            raise _silence(log if ended.done() else None, timeout_s)
         control, _ = call.result()
     finally:
         call.cancel()
@@ -166,19 +174,19 @@ async def _called(listener: socket.socket, running: Running, timeout_s: float) -
     data = await asyncio.wait_for(loop.sock_recv(control, layout.FACTS_BYTES), timeout_s)
     if not data:
         control.close()
-        await _explain(running, True, timeout_s)
+        raise _silence(log, timeout_s)
     return control, wire.unpack(data)
 
 
-async def _explain(running: Running, has_ended: bool, timeout_s: float) -> None:
-    """Raise what is known about a container that does not call."""
-    if not has_ended:
-        raise SandboxError(
+def _silence(log: Path | None, timeout_s: float) -> SandboxError:
+    """What is known about a container that does not call; it has ended when there is a `log` to look at."""
+    if log is None:
+        return SandboxError(
             f"the container did not call within {timeout_s:g} s: its engine must run on this machine and see this "
             "machine's directories (a virtual machine does not); else raise start_timeout_s"
         )
-    words = await asyncio.to_thread(said, running)
-    raise SandboxError(f"the container ended before its zygote was there: {words or 'it said nothing'}")
+    words = log.read_bytes()[-_SHOWN_BYTES:].decode("utf-8", "replace").strip()
+    return SandboxError(f"the container ended before its zygote was there: {words or 'it said nothing'}")
 
 
 async def _end_of(pid: int) -> None:
@@ -198,7 +206,6 @@ def _take_over(
     berth: Berth, running: Running, control: socket.socket, plan: Plan, libraries: tuple[str, ...]
 ) -> ZygoteProcess:
     """Hand the zygote what keeps it alive and its orders."""
-    running.output.close()
     life_read, life_write = os.pipe()
     log = os.fdopen(os.memfd_create("zygote", os.MFD_CLOEXEC), "w+b")
     try:

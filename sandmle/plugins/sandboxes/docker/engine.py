@@ -5,7 +5,7 @@ import socket
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ class Order:
     """User and group of everything inside."""
     mounts: Mapping[str, str]
     """Path inside to directory of this machine, all read-only."""
+    log: str
+    """A file of this machine that its first process may write to, as `layout.LOG`."""
     environment: Mapping[str, str] = field(repr=False)
     memory_mb: int
     processes: int
@@ -46,8 +48,6 @@ class Running:
     id: str
     pid: int
     """Its first process, as this machine sees it."""
-    output: Any = field(repr=False)
-    """Iterates over what it writes to its own standard streams until it ends or this is closed."""
 
 
 class Engine:
@@ -146,13 +146,12 @@ class Engine:
         with self._asking("start a container"):
             container = self._create(order)
             try:
-                output = container.attach(stdout=True, stderr=True, stream=True, logs=False)
                 container.start()
                 container.reload()
             except BaseException:
                 self.remove(container.id)
                 raise
-            return Running(container.id, int(container.attrs["State"]["Pid"]), output)
+            return Running(container.id, int(container.attrs["State"]["Pid"]))
 
     def remove(self, container: str) -> None:
         """Kill and remove a container, and wait until it is gone; one that is gone already is no error.
@@ -198,6 +197,8 @@ class Engine:
 def _options(order: Order) -> dict[str, Any]:
     """What the engine is told about a container, all but its name."""
     program, *words = order.command
+    mounts = [Mount(inside, path, type="bind", read_only=True) for inside, path in order.mounts.items()]
+    mounts.append(Mount(layout.LOG, order.log, type="bind"))
     bytes_of_memory = order.memory_mb * _MIB
     scratch = f"rw,nosuid,nodev,exec,size={order.memory_mb // 2}m,mode=711,uid={order.uid},gid={order.uid}"
     return {
@@ -218,7 +219,7 @@ def _options(order: Order) -> dict[str, Any]:
         "memswap_limit": bytes_of_memory,
         "pids_limit": order.processes,
         "tmpfs": {layout.SCRATCH: scratch},
-        "mounts": [Mount(inside, path, type="bind", read_only=True) for inside, path in order.mounts.items()],
+        "mounts": mounts,
         # Its first process ends by itself when its host does, and then nothing of it stays.
         "auto_remove": True,
         "stop_signal": "SIGKILL",
@@ -226,23 +227,6 @@ def _options(order: Order) -> dict[str, Any]:
         # A proxy's address may hold a password.
         "use_config_proxy": False,
     }
-
-
-def said(running: Running, timeout_s: float = 5.0) -> str:
-    """What an ended container wrote to its own standard streams."""
-    deadline = time.monotonic() + timeout_s
-    pieces: list[bytes] = []
-    with closing(running.output), suppress(OSError):
-        for piece in _until(running.output, deadline):
-            pieces.append(piece)
-    return b"".join(pieces).decode("utf-8", "replace").strip()
-
-
-def _until(pieces: Iterator[bytes], deadline: float) -> Iterator[bytes]:
-    for piece in pieces:
-        yield piece
-        if time.monotonic() > deadline:
-            return
 
 
 def _usual_address() -> str:
