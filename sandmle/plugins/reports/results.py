@@ -16,7 +16,7 @@ from sandmle.core.types.report import AgentSummary
 from sandmle.core.types.score import Medal
 from sandmle.plugins.reports import numbers
 
-TIME_PARTS: Final = ("llm", "start", "run", "grade", "other")
+TIME_PARTS: Final = ("llm", "start", "run", "grade", "other", "queue")
 MEDALS: Final = (Medal.GOLD.value, Medal.SILVER.value, Medal.BRONZE.value)
 SEPARATOR: Final = " · "
 PALETTE: Final = 8

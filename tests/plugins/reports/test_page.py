@@ -182,11 +182,12 @@ def test_infrastructure_failures_are_in_no_mean_and_their_rate_is_said(records, 
 
 
 def test_time_is_split_by_part_as_medians_and_totals(records, html_of, tmp_path):
-    times = [Timings(llm_s=s, start_s=0.5, run_s=10 * s, grade_s=2.0, other_s=0.25) for s in (1.0, 3.0, 8.0)]
+    rest = {"start_s": 0.5, "grade_s": 2.0, "other_s": 0.25, "queue_s": 1.0}
+    times = [Timings(llm_s=s, run_s=10 * s, **rest) for s in (1.0, 3.0, 8.0)]
     episodes = [records.episode(slot=slot, timings=one) for slot, one in enumerate(times)]
     text = section(html_of(None, records.run(tmp_path / "run", episodes)), "agents")
-    assert "median 3.0 s 500 ms 30.0 s 2.0 s 250 ms 35.8 s" in text
-    assert "total 12.0 s 1.5 s 2 min 0 s 6.0 s 750 ms 2 min 20 s" in text
+    assert "median 3.0 s 500 ms 30.0 s 2.0 s 250 ms 1.0 s 36.8 s" in text
+    assert "total 12.0 s 1.5 s 2 min 0 s 6.0 s 750 ms 3.0 s 2 min 23 s" in text
 
 
 def test_caveats_name_what_makes_numbers_incomparable(records, corpus, tmp_path):
