@@ -333,11 +333,11 @@ def config_show(
     from sandmle.core.engine.config import parse_assignments
 
     resolved = context.obj.override(parse_assignments(assignments or [])).resolved
-    settings = resolved.settings.model_dump(mode="json")
     if as_json:
-        _print_json({"settings": settings, "origin": dict(resolved.origin)})
+        _print_json({"settings": resolved.settings.model_dump(mode="json"), "origin": dict(resolved.origin)})
         return
-    typer.echo(tomli_w.dumps(settings))
+    # TOML has no word for a key that is left unset.
+    typer.echo(tomli_w.dumps(resolved.settings.model_dump(mode="json", exclude_none=True)))
     if origin:
         typer.echo("\n".join(f"# {key}: {where}" for key, where in sorted(resolved.origin.items())))
 

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,13 @@ def test_a_wrong_word_is_answered_with_the_nearest(sandmle, corpus, tmp_path, wo
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_the_configuration_is_shown_as_toml_that_can_be_read_back(sandmle):
+    shown = tomllib.loads(sandmle("config", "show", "--set", "run.max_turns=7").stdout)
+    assert shown["run"]["max_turns"] == 7
+    # Keys that are left unset have no word in TOML.
+    assert "cells_at_once" not in shown["run"]
 
 
 def test_every_built_in_is_listed_with_kind_name_and_source(sandmle_json):
