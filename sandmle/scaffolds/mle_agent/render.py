@@ -18,6 +18,7 @@ def instruction(episode: EpisodeContext, config: MleAgentConfig, actions_left: i
     return _message(
         "instruction.md",
         **_budget(episode, config, actions_left),
+        cell_timeout=f"{episode.limits.cell_timeout_s:g}",
         info_types=INFO_TYPES,
         feedback=episode.feedback.value,
         answers=_answers(),
