@@ -42,6 +42,7 @@ class DockerSandbox(ZygoteSandbox):
         super().__init__("docker", config.containers)
         self._config = config
         self._folder: Folder | None = None
+        self._engine: Engine | None = None
         self._berth: Berth | None = None
         self._stage: Stage | None = None
         self._large: set[ZygoteProcess] = set()
@@ -79,15 +80,16 @@ class DockerSandbox(ZygoteSandbox):
         await super().close()
         for zygote in list(self._large):
             await zygote.close()
-        if self._berth is not None:
-            self._berth.engine.close()
-            self._berth = None
+        self._berth = None
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
         if self._folder is not None:
             await asyncio.to_thread(self._folder.close)
             self._folder = None
 
     async def _prepare(self) -> None:
-        engine = await asyncio.to_thread(Engine, self._config.engine)
+        engine = self._engine = await asyncio.to_thread(Engine, self._config.engine)
         await asyncio.to_thread(engine.reap)
         image = await asyncio.to_thread(engine.image_id, self._config.image)
         memory_mb = self._config.memory_mb or await asyncio.to_thread(engine.memory_mb) * 3 // 4

@@ -159,6 +159,7 @@ class Engine:
         Raises:
             SandboxError: the engine does not answer, or the container does not go away.
         """
+        self.reach()
         deadline = time.monotonic() + _GONE_TIMEOUT_S
         with self._asking("remove a container"):
             while time.monotonic() < deadline:

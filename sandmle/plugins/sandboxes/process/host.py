@@ -129,6 +129,7 @@ class ZygoteProcess:
         number = self._number
         opened: asyncio.Future[None] = loop.create_future()
         ended: asyncio.Future[Ending] = loop.create_future()
+        opened.add_done_callback(_retrieved)
         ended.add_done_callback(_retrieved)
         self._opened[number], self._ended[number] = opened, ended
         message = {
