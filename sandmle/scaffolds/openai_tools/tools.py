@@ -66,13 +66,12 @@ def action_of(call: ToolCall, *, cut: bool = False) -> Action:
     if arguments is None:
         why = "were cut by the token limit" if cut else "are not one JSON object"
         return invalid(f"the arguments of {call.name} {why}", EXPECTED)
-    wanted = {"code"} if call.name == RUN else set()
+    # Arguments too many do no harm where there are none to be given: what is meant leaves no doubt.
     if call.name == SUBMIT:
-        # Arguments too many do no harm where there are none: what is meant leaves no doubt.
         return Action(kind=ActionKind.SUBMIT)
     if call.name == FINISH:
         return Action(kind=ActionKind.FINISH)
-    if set(arguments) != wanted or not isinstance(arguments["code"], str):
+    if set(arguments) != {"code"} or not isinstance(arguments["code"], str):
         return invalid(f"{RUN} takes exactly one argument, code, a string", EXPECTED)
     if not arguments["code"].strip():
         return invalid("the code is empty", EXPECTED)
