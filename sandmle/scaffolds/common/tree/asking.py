@@ -11,7 +11,7 @@ from sandmle.scaffolds.common.tree.reading import (
     Program,
     Review,
     Unreadable,
-    is_python,
+    is_bare_program,
     read_program,
     read_review,
     without_thought,
@@ -44,7 +44,7 @@ async def ask_for_program(
     if isinstance(found, Program):
         return Asked(program=found, problem="", turns=len(replies))
     text = without_thought(replies[-1].text)
-    if text and is_python(text):
+    if is_bare_program(text):
         return Asked(program=Program(plan="", code=text), problem="", turns=len(replies))
     return Asked(program=Program(plan="", code=shortened(text)), problem=found.problem, turns=len(replies))
 

@@ -4,6 +4,7 @@ Nothing that a reply claims about tools, scores or output counts for more than w
 running it does, and a review by which attempt it makes the search prefer.
 """
 
+import ast
 import json
 import math
 import re
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 MAX_PROGRAM_CHARS: Final = 100_000
 """Ten times what a program for a micro task comes to."""
 MAX_REPLY_CHARS: Final = 400_000
+REVIEW_CHARS: Final = 8000
+"""Characters from the end of a reply that are searched for a review."""
 MAX_OBJECTS: Final = 200
 """Opening braces of a reply at which a review is looked for."""
 PYTHON: Final = frozenset({"", "python", "python3", "py"})
@@ -77,7 +80,7 @@ def read_program(text: str, *, needs_plan: bool, cut: bool = False) -> Program |
         reason = "the token limit cut the reply" if cut else "it has no closing fence"
         return Unreadable(problem=f"the code block is not closed: {reason}")
     if plan is None:
-        plan, blocks = "", [answer]
+        plan, blocks = "", [answer] if is_bare_program(answer) else []
     code = "\n\n".join(block for block in blocks if is_python(block)).strip("\n")
     if not code.strip():
         return Unreadable(problem="the reply holds no Python code block that compiles")
@@ -95,7 +98,7 @@ def read_review(text: str) -> Review | Unreadable:
     """
     if len(text) > MAX_REPLY_CHARS:
         return Unreadable(problem=f"the reply has {len(text)} characters, more than {MAX_REPLY_CHARS}")
-    answer = without_thought(text)
+    answer = without_thought(text)[-REVIEW_CHARS:]
     found = _last_review(answer) or _last_review(_LENIENT.sub(lambda match: match[1] or "", answer))
     if found is None:
         return Unreadable(problem="the reply holds no JSON object with is_bug, summary, metric and lower_is_better")
@@ -127,16 +130,28 @@ def without_thought(text: str) -> str:
 
 def is_python(code: str) -> bool:
     """Whether a text compiles. It is not run."""
+    return _compiled(code) is not None
+
+
+def is_bare_program(text: str) -> bool:
+    """Whether a text without fences is Python that does something: a lone word or an empty object compiles too."""
+    tree = _compiled(text)
+    body = tree.body if tree is not None else []
+    return any(not isinstance(one, ast.Expr) or isinstance(one.value, ast.Call) for one in body)
+
+
+def _compiled(code: str) -> ast.Module | None:
     if len(code) > MAX_PROGRAM_CHARS:
-        return False
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            tree = ast.parse(code)
             compile(code, "program", "exec", dont_inherit=True)
     # The compiler gives up on deep nesting and on null bytes in ways of its own.
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-        return False
-    return True
+        return None
+    return tree
 
 
 def _blocks(text: str) -> tuple[str | None, list[str], bool]:
