@@ -85,7 +85,7 @@ def read_training(folder: Path, title: str = "") -> TrainingView:
         raise RunError(f"{folder} is {kind}: its {CONFIG} names no training method; --training takes a trainer's -o")
     section = config.get(method)
     options = section if isinstance(section, dict) else {}
-    wanted = options.get("epochs", options.get("steps"))
+    wanted = options.get("steps", options.get("epochs"))
     adapter = options.get("adapter")
     tasks = config.get("tasks")
     return TrainingView(
@@ -98,7 +98,7 @@ def read_training(folder: Path, title: str = "") -> TrainingView:
         wanted=wanted if isinstance(wanted, int) else None,
         tasks=tasks if isinstance(tasks, dict) else {},
         adapter=adapter if isinstance(adapter, bool) else None,
-        demonstrations="epochs" in options,
+        demonstrations="epochs" in options and "steps" not in options,
     )
 
 

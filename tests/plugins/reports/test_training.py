@@ -28,7 +28,7 @@ EASY, HARD = "a-one", "b-two"
 def trainer(root, method, lines, *, tasks=("t-trained",), validations=(), tail=b"", **options):
     """A trainer's output directory, as `sandmle train` leaves it."""
     root.mkdir(parents=True)
-    section = {"epochs": 3} if method == "sft" else {"steps": 2, "adapter": True}
+    section = {"epochs": 3} if method == "sft" else {"steps": 2, "epochs": 1, "adapter": True}
     config = {"method": method, method: {**section, **options}, "tasks": dict.fromkeys(tasks, "0" * 64)}
     (root / "config.toml").write_text(tomli_w.dumps(config))
     (root / "metrics.jsonl").write_bytes("".join(json.dumps(one) + "\n" for one in lines).encode() + tail)
