@@ -21,12 +21,12 @@ class Leases:
         """Begin with every turn free.
 
         Args:
-            cells: Cells that run at once; `None` for as many as there are processors.
+            cells: Cells that run at once; `None` for one more than processors, so that none idles in between.
             starts: Sessions that are started at once; `None` for as many as there are processors.
         """
         processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # The semaphores of asyncio are fair: whoever waits longest is next, and nobody overtakes.
-        self.cells = asyncio.Semaphore(cells or processors)
+        self.cells = asyncio.Semaphore(cells or processors + 1)
         self.starts = asyncio.Semaphore(starts or processors)
 
 

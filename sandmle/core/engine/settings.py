@@ -63,7 +63,7 @@ class RunSettings(_Section):
     concurrency: Annotated[int, Field(ge=1)] = 4
     """Episodes under way at once."""
     cells_at_once: Annotated[int, Field(ge=1)] | None = None
-    """Cells run at once, apart from how many episodes there are; by default as many as processors. A cell's deadline
+    """Cells run at once, however many episodes there are; by default one more than processors. A cell's deadline
     begins when it runs, and what it waited for that is `queue_s` of its episode's timings."""
     starts_at_once: Annotated[int, Field(ge=1)] | None = None
     """Sessions started at once; by default as many as processors."""
