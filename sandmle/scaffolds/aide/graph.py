@@ -14,10 +14,10 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from sandmle.core.contracts.scaffold import EpisodeContext
+from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeOver
 from sandmle.core.types.message import Message
 from sandmle.core.types.score import Direction
-from sandmle.core.types.trajectory import FeedbackMode
+from sandmle.core.types.trajectory import FeedbackMode, StopReason
 from sandmle.scaffolds.aide.config import AideConfig
 from sandmle.scaffolds.aide.render import Renderer
 from sandmle.scaffolds.common.tree.asking import ask_for_program, ask_for_review
@@ -170,6 +170,9 @@ async def _reviewed(run: AideRun, attempt: Attempt) -> Attempt:
     found, turns = await ask_for_review(run.episode, run.renderer.review(attempt), tries=run.config.tries)
     run.turns += turns
     if isinstance(found, Unreadable):
+        if run.problem:
+            # Neither the program nor the review of a whole attempt could be read.
+            raise EpisodeOver(StopReason.STALLED)
         return replace(attempt, analysis=f"There is no review: {found.problem}.")
     buggy = found.is_bug or attempt.failed or found.metric is None
     said_lower = found.lower_is_better

@@ -15,10 +15,10 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from sandmle.core.contracts.scaffold import EpisodeContext
+from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeOver
 from sandmle.core.types.message import Message
 from sandmle.core.types.score import Direction
-from sandmle.core.types.trajectory import FeedbackMode
+from sandmle.core.types.trajectory import FeedbackMode, StopReason
 from sandmle.scaffolds.aira.config import AiraConfig
 from sandmle.scaffolds.aira.render import Renderer
 from sandmle.scaffolds.common.tree.asking import ask_for_program, ask_for_review
@@ -172,6 +172,9 @@ async def _analyzed(run: AiraRun, attempt: Attempt) -> Attempt:
         # The analysis is of the program's own output; the operators see the check's verdict too.
         attempt = replace(attempt, output=f"{attempt.output}\n\nCheck of submission.csv: {run.told.verdict}")
     if isinstance(found, Unreadable):
+        if run.problem:
+            # Neither the program nor the review of a whole attempt could be read.
+            raise EpisodeOver(StopReason.STALLED)
         return replace(attempt, analysis=f"There is no analysis: {found.problem}.")
     valid = run.told is not None and run.told.valid
     buggy = found.is_bug or attempt.failed or found.metric is None or not valid

@@ -108,9 +108,9 @@ async def test_a_program_that_fails_is_debugged_with_its_output():
         "{}",
     ],
 )
-async def test_nonsense_is_refused_three_times_recorded_and_never_run(aide, nonsense):
+async def test_nonsense_is_refused_recorded_never_run_and_ends_as_stalled(aide, nonsense):
     episode = ScriptedEpisode([nonsense], limits=limits(12))
-    assert await play(aide, episode) is StopReason.MAX_TURNS
+    assert await play(aide, episode) is StopReason.STALLED
     assert notes(episode)[1:] == []
     assert {one.kind for one in episode.actions[1:]} == {ActionKind.INVALID}
     assert all(len(message.content) < 20_000 for asked in episode.asked for message in asked)
