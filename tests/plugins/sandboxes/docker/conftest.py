@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -31,7 +30,7 @@ engines = _load("engines")
 @pytest.fixture(scope="session")
 def engine() -> Iterator[str]:
     """The address of an engine that has the default image."""
-    with engines.private_engine(Path(tempfile.mkdtemp(prefix="sandmle-engine-"))) as private:
+    with engines.private_engine() as private:
         engines.build_image(private.address)
         yield private.address
 
@@ -39,7 +38,7 @@ def engine() -> Iterator[str]:
 @pytest.fixture
 def private_engine():
     """An engine for this test alone, without an image, which may be stopped."""
-    with engines.private_engine(Path(tempfile.mkdtemp(prefix="sandmle-engine-"))) as private:
+    with engines.private_engine() as private:
         yield private
 
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,12 +38,13 @@ class PrivateEngine:
 
 
 @contextmanager
-def private_engine(directory: Path) -> Iterator[PrivateEngine]:
+def private_engine() -> Iterator[PrivateEngine]:
     """Start an engine without network or firewall rules, or skip with the reason."""
     if (dockerd := shutil.which("dockerd")) is None:
         pytest.skip("no Docker engine is installed here: apt-get install docker.io")
     if os.geteuid() != 0:
         pytest.skip("only root can start a Docker engine of its own")
+    directory = Path(tempfile.mkdtemp(prefix="sandmle-engine-"))
     address = f"unix://{directory}/docker.sock"
     words = [
         dockerd, "-H", address, "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec",
