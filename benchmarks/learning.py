@@ -140,7 +140,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("learning"))
     parser.add_argument("--json", type=Path, help="file for all figures and the episodes they are over")
     parser.add_argument("--corpus", help="folder that `synth-splits` filled; {seed} becomes the seed; default: made")
-    parser.add_argument("--sizes", default="96,16,24,32,4", help="tasks to train, validate, fresh, held-out; families")
+    parser.add_argument("--sizes", default="96,16,24,36,6", help="tasks to train, validate, fresh, held-out; families")
     parser.add_argument("--arms", default=",".join(ARMS), help=f"of {', '.join(ARMS)}; sft is always made")
     parser.add_argument("--demonstrations", type=int, default=8, help="per training task")
     parser.add_argument("--episodes", type=int, default=4, help="per evaluation task")

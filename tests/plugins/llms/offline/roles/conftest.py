@@ -118,7 +118,7 @@ def make_draft(dossier: Dossier, folder: Path) -> Draft:
 
 
 def find_dossiers(
-    family: str, task_type: str, wanted: Callable[[dict[str, Any]], bool], limit: int = 600
+    family: str, task_type: str, wanted: Callable[[dict[str, Any]], bool], limit: int = 1500
 ) -> Iterator[Dossier]:
     """Dossiers whose strategy is of this family and wanted, in index order."""
     modality = next(one.modality for one in FAMILIES if one.name == family)

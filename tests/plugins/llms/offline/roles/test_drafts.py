@@ -68,7 +68,11 @@ def test_a_generator_gives_the_same_files_again_and_others_for_another_rng_seed(
 def test_a_description_names_everything_and_keeps_the_rule(draft: Draft) -> None:
     assert check_description(draft.writing.description, draft.strategy) == []
     meanings = " ".join(
-        [draft.strategy.title, draft.strategy.scenario, *[one.meaning for one in draft.strategy.columns]]
+        [
+            draft.strategy.title,
+            draft.strategy.scenario,
+            *[f"{one.name.replace(chr(95), chr(32))} {one.meaning}" for one in draft.strategy.columns],
+        ]
     )
     for word in {*draft.strategy.rule_family.split("-"), "hidden", "parameters", "noise"} - _words(meanings):
         assert word not in _words(draft.writing.description)
@@ -99,7 +103,7 @@ def test_every_metric_is_drawn_and_graded(metric: str, tmp_path: Path) -> None:
     assert METRICS[metric].direction.better(perfect, oracle)
 
 
-@pytest.mark.parametrize(("modality", "index"), [("tabular", 0), ("text", 1), ("image", 2)])
+@pytest.mark.parametrize(("modality", "index"), [("tabular", 0), ("text", 1), ("image", 3)])
 def test_every_member_of_a_population_runs_without_a_warning_and_can_be_graded(
     modality: str, index: int, tmp_path: Path
 ) -> None:

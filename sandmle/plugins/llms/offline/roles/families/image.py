@@ -104,7 +104,8 @@ signal = waves
 """
 
 
-def _texture_features(params: Params, level: Level) -> str:
+def texture_features(params: Params, level: Level) -> str:
+    """Power by frequency; half of it: how rough the picture is."""
     if level == "partial":
         return """
 flat = pixels - pixels.mean(axis=(1, 2), keepdims=True)
@@ -188,7 +189,7 @@ IMAGE: Final = (
         sentence="Waves in a random direction and phase cross the picture; their number across it counts.",
         draw=_draw_texture,
         script=_texture_script,
-        features=_texture_features,
+        features=texture_features,
     ),
     Family(
         name="corner-contrast",

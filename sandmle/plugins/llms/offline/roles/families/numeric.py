@@ -83,7 +83,8 @@ def _steps_features(params: Params, level: Level) -> str:
     return stacked(params, [*above, f"{above[0]} * {above[1]}"])
 
 
-def _draw_angle(rng: Random, ask: Ask) -> dict[str, Any]:
+def draw_angle(rng: Random, ask: Ask) -> dict[str, Any]:
+    """Two angle columns, how often each turns round, and where its rule points."""
     params = draw_table(rng, ask, 2)
     first, second = rng.sample(ask.domain.angles, 2)
     for one in (first, second):
@@ -104,7 +105,8 @@ def _angle_script(params: Params) -> str:
     return table_script(params, rule, "Two directions act through the cosine of their angle to a preferred one.")
 
 
-def _angle_features(params: Params, level: Level) -> str:
+def angle_features(params: Params, level: Level) -> str:
+    """Cosine and sine of the angles' multiples."""
     entries = []
     for name, turns in list(zip(params["main"], params["turns"], strict=True))[: 2 if level == "full" else 1]:
         angle = f"np.radians({turns} * both[{name!r}].fillna(180).to_numpy())"
@@ -112,7 +114,8 @@ def _angle_features(params: Params, level: Level) -> str:
     return stacked(params, entries)
 
 
-def _draw_ratio(rng: Random, ask: Ask) -> dict[str, Any]:
+def draw_ratio(rng: Random, ask: Ask) -> dict[str, Any]:
+    """Two pairs of columns that keep away from zero."""
     params = draw_table(rng, ask, 4)
     for name in params["main"]:
         # A quotient of columns that reach zero would be dominated by a few rows.
@@ -221,16 +224,16 @@ NUMERIC: Final = (
         modality="tabular",
         task_types=BOTH,
         sentence="Two angles in degrees act through cosines of their multiples; two more columns act in proportion.",
-        draw=_draw_angle,
+        draw=draw_angle,
         script=_angle_script,
-        features=_angle_features,
+        features=angle_features,
     ),
     Family(
         name="paired-quotient",
         modality="tabular",
         task_types=BOTH,
         sentence="The log quotient of one pair counts by its distance from a set value, that of another directly.",
-        draw=_draw_ratio,
+        draw=draw_ratio,
         script=_ratio_script,
         features=_ratio_features,
     ),

@@ -120,6 +120,49 @@ X = np.log1p(np.array([[content(text)] for text in both[TEXT]], dtype=float))
 """
 
 
+def _draw_net(rng: Random, ask: Ask) -> dict[str, Any]:
+    params = _draw_amounts(rng, ask)
+    names = rng.sample(sorted(params["units"]), 4)
+    return params | {"units": dict(zip(names, (1.0, -1.0, 0.6, -0.6), strict=True)), "entries": rng.choice((3, 4))}
+
+
+def _net_script(params: Params) -> str:
+    return f"""
+UNITS = {literal(dict(params["units"]))}
+THINGS = {literal(list(params["things"]))}
+FILLER = {literal(list(params["filler"]))}
+
+# A text lists amounts in several packings; some of them come in and others go out.
+texts, total = [], []
+for _ in range(ROWS):
+    line, content = [], 0
+    for _ in range(rng.integers(1, {params["entries"]} + 1)):
+        unit = rng.choice(sorted(UNITS))
+        amount = int(rng.integers(1, 16))
+        content += amount * UNITS[unit]
+        line += list(rng.choice(FILLER, rng.integers(1, 3))) + [str(amount), unit, rng.choice(THINGS)]
+    texts.append(line)
+    total.append(content)
+signal = np.array(total, dtype=float)
+"""
+
+
+def _net_features(params: Params, level: Level) -> str:
+    known = dict(list(params["units"].items())[: 4 if level == "full" else 2])
+    return f"""
+UNITS = {literal(known)}
+
+
+def content(text):
+    line = text.split()
+    pairs = zip(line, line[1:])
+    return sum(int(amount) * UNITS[unit] for amount, unit in pairs if amount.isdigit() and unit in UNITS)
+
+
+X = np.array([[content(text)] for text in both[TEXT]], dtype=float)
+"""
+
+
 REMARKS: Final = (
     Family(
         name="negated-remarks",
@@ -139,6 +182,16 @@ REMARKS: Final = (
         draw=_draw_amounts,
         script=_amounts_script,
         features=_amounts_features,
+        unusable_noise=("filler-words",),
+    ),
+    Family(
+        name="net-amounts",
+        modality="text",
+        task_types=("classification", "regression"),
+        sentence="A text lists amounts in packings that come in or go out; what is left counts.",
+        draw=_draw_net,
+        script=_net_script,
+        features=_net_features,
         unusable_noise=("filler-words",),
     ),
 )

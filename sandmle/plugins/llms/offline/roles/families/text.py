@@ -23,7 +23,8 @@ def _topics(rng: Random, ask: Ask, count: int) -> dict[str, list[str]]:
     return {name: list(bag) for name, bag in rng.sample(ask.domain.topics, count)}
 
 
-def _draw_lead(rng: Random, ask: Ask) -> dict[str, Any]:
+def draw_lead(rng: Random, ask: Ask) -> dict[str, Any]:
+    """Topics, and how often one is mentioned."""
     return {"topics": _topics(rng, ask, min(ask.classes, 4)), "filler": list(FILLER), "mentions": rng.choice((3, 4))}
 
 
@@ -62,7 +63,8 @@ X = np.array([counts(text) for text in both[TEXT]])
 """
 
 
-def _lead_features(params: Params, level: Level) -> str:
+def lead_features(params: Params, level: Level) -> str:
+    """The first topic; half of it: all of them, the earlier the more."""
     found = "    found = [TOPIC_OF[word] for word in text.split() if word in TOPIC_OF]\n"
     if level == "full":
         return _counts_by_topic(params, found + "    for topic in found[:1]:\n        row[topic] = 1")
@@ -102,7 +104,8 @@ def _topic_features(params: Params, level: Level) -> str:
     return _counts_by_topic({"topics": topics}, body)
 
 
-def _draw_endings(rng: Random, ask: Ask) -> dict[str, Any]:
+def draw_endings(rng: Random, ask: Ask) -> dict[str, Any]:
+    """Groups of syllables that part names have in common, and habits of writers."""
     count = max(ask.classes, 2)
     endings = rng.sample(ENDINGS, count * 2)
     return {
@@ -163,9 +166,9 @@ TEXT: Final = (
         modality="text",
         task_types=CLASSES,
         sentence="Several topics are mentioned by words of their own; the one mentioned first is the class.",
-        draw=_draw_lead,
+        draw=draw_lead,
         script=_lead_script,
-        features=_lead_features,
+        features=lead_features,
         ordered=False,
     ),
     Family(
@@ -183,7 +186,7 @@ TEXT: Final = (
         modality="text",
         task_types=CLASSES,
         sentence="Invented part names end in one of a few endings; the group of endings with most names is the class.",
-        draw=_draw_endings,
+        draw=draw_endings,
         script=_endings_script,
         features=_endings_features,
         ordered=False,
