@@ -8,6 +8,8 @@ from sandmle.plugins.llms.offline.roles.families.text import (
     draw_endings,
     draw_lead,
     lead_features,
+    names_features,
+    names_script,
 )
 
 
@@ -30,42 +32,15 @@ kind = np.array(kind)
 
 
 def _beginnings_script(params: Params) -> str:
-    return f"""
-BEGINNINGS = {literal([list(pair) for pair in params["endings"]])}
-HABITS = {literal([list(pair) for pair in params["habits"]])}
-STEMS = {literal(list(params["stems"]))}
-FILLER = {literal(list(params["filler"]))}
-
-# Part names are a beginning and a stem. The beginning most of the names share decides; stems mean nothing.
-# Some writers have words they like to use.
-texts, kind = [], []
-for _ in range(ROWS):
-    main = rng.integers(0, len(BEGINNINGS))
-    named = [main, main] + list(rng.integers(0, len(BEGINNINGS), {params["mentions"]} - 2))
-    tally = np.bincount(named, minlength=len(BEGINNINGS))
-    line = [rng.choice(BEGINNINGS[one]) + "".join(rng.choice(STEMS, 2)) for one in named]
-    line += list(rng.choice(FILLER, rng.integers(3, 6)))
-    if rng.random() < 0.6:
-        line += list(rng.choice(HABITS[tally.argmax()], 2))
-    rng.shuffle(line)
-    texts.append(line)
-    kind.append(tally.argmax())
-kind = np.array(kind)
-"""
+    name = 'rng.choice(BEGINNINGS[one]) + "".join(rng.choice(STEMS, 2))'
+    comment = (
+        "Part names are a beginning and a stem. The beginning most of the names share decides; stems mean nothing."
+    )
+    return names_script(params, "BEGINNINGS", name, comment)
 
 
 def _beginnings_features(params: Params, level: Level) -> str:
-    beginnings = [list(pair)[: 2 if level == "full" else 1] for pair in params["endings"]]
-    return f"""
-BEGINNINGS = {literal(beginnings)}
-
-
-def counts(text):
-    return [sum(word.startswith(tuple(group)) for word in text.split()) for group in BEGINNINGS]
-
-
-X = np.array([counts(text) for text in both[TEXT]], dtype=float)
-"""
+    return names_features(params, level, "BEGINNINGS", "startswith")
 
 
 OPENINGS: Final = (

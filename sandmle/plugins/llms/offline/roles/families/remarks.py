@@ -79,13 +79,13 @@ def _draw_amounts(rng: Random, ask: Ask) -> dict[str, Any]:
     }
 
 
-def _amounts_script(params: Params) -> str:
+def _listing_script(params: Params, comment: str, signal: str) -> str:
     return f"""
 UNITS = {literal(dict(params["units"]))}
 THINGS = {literal(list(params["things"]))}
 FILLER = {literal(list(params["filler"]))}
 
-# A text lists amounts in several packings; what counts is the amount times the size of the packing.
+# {comment}
 texts, total = [], []
 for _ in range(ROWS):
     line, content = [], 0
@@ -96,8 +96,13 @@ for _ in range(ROWS):
         line += list(rng.choice(FILLER, rng.integers(1, 3))) + [str(amount), unit, rng.choice(THINGS)]
     texts.append(line)
     total.append(content)
-signal = np.log(np.array(total, dtype=float))
+signal = {signal}
 """
+
+
+def _amounts_script(params: Params) -> str:
+    comment = "A text lists amounts in several packings; what counts is the amount times the size of the packing."
+    return _listing_script(params, comment, "np.log(np.array(total, dtype=float))")
 
 
 def _amounts_features(params: Params, level: Level) -> str:
@@ -127,24 +132,8 @@ def _draw_net(rng: Random, ask: Ask) -> dict[str, Any]:
 
 
 def _net_script(params: Params) -> str:
-    return f"""
-UNITS = {literal(dict(params["units"]))}
-THINGS = {literal(list(params["things"]))}
-FILLER = {literal(list(params["filler"]))}
-
-# A text lists amounts in several packings; some of them come in and others go out.
-texts, total = [], []
-for _ in range(ROWS):
-    line, content = [], 0
-    for _ in range(rng.integers(1, {params["entries"]} + 1)):
-        unit = rng.choice(sorted(UNITS))
-        amount = int(rng.integers(1, 16))
-        content += amount * UNITS[unit]
-        line += list(rng.choice(FILLER, rng.integers(1, 3))) + [str(amount), unit, rng.choice(THINGS)]
-    texts.append(line)
-    total.append(content)
-signal = np.array(total, dtype=float)
-"""
+    comment = "A text lists amounts in several packings; some of them come in and others go out."
+    return _listing_script(params, comment, "np.array(total, dtype=float)")
 
 
 def _net_features(params: Params, level: Level) -> str:

@@ -121,21 +121,29 @@ def _groups(words: Sequence[str], size: int) -> list[Sequence[str]]:
     return [words[at : at + size] for at in range(0, len(words), size)]
 
 
-def _endings_script(params: Params) -> str:
+def names_script(params: Params, groups: str, name: str, comment: str) -> str:
+    """Lines of a generator of texts whose part names share a syllable; the group with most of them is the class.
+
+    Args:
+        params: Of `draw_endings`.
+        groups: What the groups of syllables are called.
+        name: Python that makes a name of group `one`.
+        comment: What a name is and what decides.
+    """
     return f"""
-ENDINGS = {literal([list(pair) for pair in params["endings"]])}
+{groups} = {literal([list(pair) for pair in params["endings"]])}
 HABITS = {literal([list(pair) for pair in params["habits"]])}
 STEMS = {literal(list(params["stems"]))}
 FILLER = {literal(list(params["filler"]))}
 
-# Part names are a stem and an ending. The ending most of the names share decides; stems mean nothing.
+# {comment}
 # Some writers have words they like to use.
 texts, kind = [], []
 for _ in range(ROWS):
-    main = rng.integers(0, len(ENDINGS))
-    named = [main, main] + list(rng.integers(0, len(ENDINGS), {params["mentions"]} - 2))
-    tally = np.bincount(named, minlength=len(ENDINGS))
-    line = ["".join(rng.choice(STEMS, 2)) + rng.choice(ENDINGS[one]) for one in named]
+    main = rng.integers(0, len({groups}))
+    named = [main, main] + list(rng.integers(0, len({groups}), {params["mentions"]} - 2))
+    tally = np.bincount(named, minlength=len({groups}))
+    line = [{name} for one in named]
     line += list(rng.choice(FILLER, rng.integers(3, 6)))
     if rng.random() < 0.6:
         line += list(rng.choice(HABITS[tally.argmax()], 2))
@@ -146,18 +154,29 @@ kind = np.array(kind)
 """
 
 
-def _endings_features(params: Params, level: Level) -> str:
-    endings = [list(pair)[: 2 if level == "full" else 1] for pair in params["endings"]]
+def names_features(params: Params, level: Level, groups: str, method: str) -> str:
+    """Names counted by group; half of it knows one syllable of each group."""
+    known = [list(pair)[: 2 if level == "full" else 1] for pair in params["endings"]]
     return f"""
-ENDINGS = {literal(endings)}
+{groups} = {literal(known)}
 
 
 def counts(text):
-    return [sum(word.endswith(tuple(group)) for word in text.split()) for group in ENDINGS]
+    return [sum(word.{method}(tuple(group)) for word in text.split()) for group in {groups}]
 
 
 X = np.array([counts(text) for text in both[TEXT]], dtype=float)
 """
+
+
+def _endings_script(params: Params) -> str:
+    name = '"".join(rng.choice(STEMS, 2)) + rng.choice(ENDINGS[one])'
+    comment = "Part names are a stem and an ending. The ending most of the names share decides; stems mean nothing."
+    return names_script(params, "ENDINGS", name, comment)
+
+
+def _endings_features(params: Params, level: Level) -> str:
+    return names_features(params, level, "ENDINGS", "endswith")
 
 
 TEXT: Final = (
