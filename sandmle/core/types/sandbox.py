@@ -11,7 +11,8 @@ class IsolationLevel(StrEnum):
     L3 = "L3"
     """Namespaces, Landlock and seccomp."""
     L2 = "L2"
-    """Landlock, seccomp, process-group kill and rlimits: where namespaces are not allowed."""
+    """One wall less: Landlock, seccomp, process-group kill and rlimits where namespaces are not allowed, or
+    namespaces and seccomp where the kernel has no Landlock."""
     L1 = "L1"
     """A container as the outer ring, L2 inside."""
     L0 = "L0"

@@ -10,6 +10,7 @@ from sandmle.plugins.sandboxes.isolation.room import (
     Profile,
     Room,
     interpreter_paths,
+    missing_walls,
     plans,
     session_uid,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "Room",
     "guard",
     "interpreter_paths",
+    "missing_walls",
     "plans",
     "seal",
     "session_uid",

@@ -2,11 +2,12 @@
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from sandmle.core.types.sandbox import IsolationLevel, SandboxLimits
+from sandmle.plugins.sandboxes.isolation import landlock
 
 WORK: Final = "/sandbox"
 """The work directory inside a session with namespaces."""
@@ -36,29 +37,43 @@ class Plan:
     """Enter a user namespace first, as an ordinary user must to get the others."""
     own_uid: bool = False
     """Give every session a user id of its own; needs root."""
+    landlock: bool = True
+    """Landlock; what a kernel without it leaves is for namespaces to keep."""
     kernel_rules: bool = True
-    """Landlock and seccomp."""
+    """Landlock, where it is not left out by name, and seccomp."""
 
     @property
     def level(self) -> IsolationLevel:
         """The level this plan reaches if its probes hold."""
+        walls = self.namespaces + self.landlock if self.kernel_rules else 0
+        return {2: IsolationLevel.L3, 1: IsolationLevel.L2, 0: IsolationLevel.L0}[walls]
+
+    @property
+    def walls(self) -> str:
+        """What this plan is made of: which rung of its level it is."""
         if not self.kernel_rules:
-            return IsolationLevel.L0
-        return IsolationLevel.L3 if self.namespaces else IsolationLevel.L2
+            return "rlimits only"
+        return ("namespaces, " if self.namespaces else "") + ("Landlock, " if self.landlock else "") + "seccomp"
 
 
 def plans(strongest: IsolationLevel, *, allow_unsafe: bool) -> list[Plan]:
-    """The plans worth trying here, strongest first."""
+    """The plans worth trying here, strongest first.
+
+    Level L2 has two rungs: Landlock where namespaces are not allowed, and namespaces where the kernel
+    has no Landlock. Whether namespaces can be had is seen by trying; Landlock's absence is known at once.
+    """
     root = os.geteuid() == 0
+    within = [Plan(namespaces=True, own_uid=True)] if root else []
+    within.append(Plan(namespaces=True, new_user=True))
+    beside = [Plan(namespaces=False, own_uid=True)] if root else []
+    beside.append(Plan(namespaces=False))
     found: list[Plan] = []
     if strongest is IsolationLevel.L3:
-        if root:
-            found.append(Plan(namespaces=True, own_uid=True))
-        found.append(Plan(namespaces=True, new_user=True))
+        found += within
     if strongest in (IsolationLevel.L3, IsolationLevel.L2):
-        if root:
-            found.append(Plan(namespaces=False, own_uid=True))
-        found.append(Plan(namespaces=False))
+        found += beside
+        found = found if landlock.abi() else []
+        found += [replace(plan, landlock=False) for plan in within]
     if allow_unsafe:
         found.append(Plan(namespaces=False, kernel_rules=False))
     return found
@@ -80,6 +95,11 @@ class Room:
     """Directories writable inside under their own path; UNIX sockets may live there (KERNEL)."""
     readable: tuple[str, ...] = field(default=())
     """What the interpreter needs, see `interpreter_paths`."""
+
+
+def missing_walls() -> list[str]:
+    """What this kernel surely lacks, one reason each."""
+    return [] if landlock.abi() else ["L3: this kernel has no Landlock (Linux 5.13 and newer have)"]
 
 
 def session_uid(number: int) -> int:

@@ -40,7 +40,7 @@ def seal(plan: Plan, room: Room) -> int:
     libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
     rlimits.cap_processes(room.limits, already=already)
     libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
-    if plan.kernel_rules:
+    if plan.kernel_rules and plan.landlock:
         _landlock(plan, room, work, temporary)
     if not plan.own_uid:
         libc.set_capabilities(0)

@@ -12,7 +12,7 @@ from typing import Final
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.config import JupyterConfig
-from sandmle.plugins.sandboxes.isolation import Plan, plans, session_uid
+from sandmle.plugins.sandboxes.isolation import Plan, missing_walls, plans, session_uid
 from sandmle.plugins.sandboxes.isolation.probes import Verdict, attack
 from sandmle.plugins.sandboxes.jupyter.kernel import Kernel, Order
 from sandmle.plugins.sandboxes.jupyter.session import JupyterSession
@@ -51,6 +51,11 @@ class JupyterSandbox:
         return self._plan.level
 
     @property
+    def walls(self) -> str:
+        """What the level reached is made of; empty before `start`."""
+        return self._plan.walls if self._plan else ""
+
+    @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """The start-up probes of the level reached; empty before `start`."""
         return self._verdicts
@@ -62,7 +67,7 @@ class JupyterSandbox:
                 f"the jupyter sandbox needs Linux (this is {sys.platform}): "
                 "run SandMLE in a Linux container or virtual machine"
             )
-        reasons: list[str] = []
+        reasons = missing_walls()
         for plan in plans(self._config.strongest, allow_unsafe=self._config.allow_unsafe):
             try:
                 self._verdicts = await self._probe(plan)

@@ -8,7 +8,7 @@ from pathlib import Path
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import SandboxLimits
 from sandmle.plugins.sandboxes.config import ProcessConfig
-from sandmle.plugins.sandboxes.isolation import Plan, plans
+from sandmle.plugins.sandboxes.isolation import Plan, missing_walls, plans
 from sandmle.plugins.sandboxes.process.host import ZygoteProcess
 from sandmle.plugins.sandboxes.process.launch import launch
 from sandmle.plugins.sandboxes.process.session import ProcessSession
@@ -29,7 +29,7 @@ class ProcessSandbox(ZygoteSandbox):
                 f"the process sandbox needs Linux (this is {sys.platform}): "
                 "run SandMLE in a Linux container or virtual machine"
             )
-        reasons: list[str] = []
+        reasons = missing_walls()
         for plan in plans(self._config.strongest, allow_unsafe=self._config.allow_unsafe):
             try:
                 await self._try(plan)

@@ -65,6 +65,11 @@ class ZygoteSandbox(ABC):
         return self._plan.level
 
     @property
+    def walls(self) -> str:
+        """What the level reached is made of; empty before `start`."""
+        return self._plan.walls if self._plan else ""
+
+    @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """The start-up probes of the level reached; empty before `start`."""
         return self._verdicts
