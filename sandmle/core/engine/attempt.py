@@ -1,20 +1,19 @@
 """One try at one episode: the world is opened, the scaffold plays, what came of it is graded and rewarded."""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 
 from sandmle.core.contracts.grader import Grader
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.sandbox import Sandbox
-from sandmle.core.contracts.scaffold import EpisodeOver, Scaffold
-from sandmle.core.engine.deadlines import deadline, standing_still
-from sandmle.core.engine.environment import OPEN_DEADLINE_S, RUN_GRACE_S, Environment, Rules
+from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeOver, Scaffold
+from sandmle.core.engine.deadlines import deadline
+from sandmle.core.engine.environment import Environment, Rules
 from sandmle.core.engine.leases import Leases
-from sandmle.core.engine.recording import LLM_BACKSTOP, NO_ACTION, RecordingContext, Sampling
+from sandmle.core.engine.recording import NO_ACTION, RecordingContext, Sampling
 from sandmle.core.engine.scoring import Preset, reward_of
-from sandmle.core.engine.submitting import GRADE_DEADLINE_S
 from sandmle.core.engine.tasks import Task
 from sandmle.core.errors import InfrastructureError, PluginError
 from sandmle.core.types.episode import Episode, Outcome, Timings
@@ -78,7 +77,7 @@ class Attempt:
                 opened_at=opened_at,
             )
             self._context = context
-            reason = await self._run_scaffold(context, environment)
+            reason = await self._run_scaffold(context)
             grade = await environment.conclude()
             outcome = Outcome.SCORED if grade is not None and grade.valid else Outcome.UNSCORED
             episode = self._record(outcome, reason, grade)
@@ -89,18 +88,17 @@ class Attempt:
         episode = self._record(Outcome.INFRASTRUCTURE, None, None)
         return replace(episode, attempts=attempts, failure=f"{type(failure).__name__}: {failure}")
 
-    async def _run_scaffold(self, context: RecordingContext, environment: Environment) -> StopReason:
-        name = self._crew.scaffold.name
+    async def _run_scaffold(self, context: RecordingContext) -> StopReason:
+        name, own_time = self._crew.scaffold.name, context.own_time
         try:
-            async with deadline(self._longest_s(), _ScaffoldFailedError, f"scaffold {name!r}") as scope:
-                environment.queue.pause = partial(standing_still, scope)
+            async with deadline(own_time.longest_s(), _ScaffoldFailedError, f"scaffold {name!r}") as scope:
+                own_time.limit(scope)
                 await self._play_through(context)
         except _ScaffoldFailedError as problem:
             if context.failure is not None:
                 raise context.failure from problem
             raise PluginError(
-                f"{problem} (task {self._task.spec.task_id}, slot {self._slot}); this is a defect of the scaffold: "
-                "everything finished is kept, and the same command goes on once it is repaired"
+                f"{problem} (task {self._task.spec.task_id}, slot {self._slot}); this is a defect of the scaffold"
             ) from problem
         # A scaffold that swallowed the failure of the machinery has not thereby played to an end.
         if context.failure is not None:
@@ -109,15 +107,15 @@ class Attempt:
 
     async def _play_through(self, context: RecordingContext) -> None:
         try:
-            await self._crew.scaffold.run(context)
+            run: Callable[[EpisodeContext], Awaitable[object]] = self._crew.scaffold.run
+            returned = await run(context)
+            if returned is not None:
+                raise TypeError(f"run() returned a {type(returned).__name__}; it ends an episode by returning nothing")
         except EpisodeOver as over:
             context.stop = context.stop or over.reason
-
-    def _longest_s(self) -> float:
-        """A step or a reply may begin just before the episode's time is over, and is then seen through."""
-        limits, sampling = self._crew.rules.limits, self._crew.sampling
-        one_step = limits.cell_timeout_s + RUN_GRACE_S + 2 * OPEN_DEADLINE_S + 2 * GRADE_DEADLINE_S
-        return limits.episode_timeout_s + max(one_step, LLM_BACKSTOP * sampling.llm_timeout_s) + RUN_GRACE_S
+        except SystemExit as problem:
+            # It would end the event loop and every other episode with it.
+            raise RuntimeError(f"it tried to end the program: SystemExit: {problem}") from problem
 
     def _record(self, outcome: Outcome, reason: StopReason | None, grade: Grade | None) -> Episode:
         spec, crew, context = self._task.spec, self._crew, self._context

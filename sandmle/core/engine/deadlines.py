@@ -1,8 +1,8 @@
 """Deadlines on everything awaited outside our own code, and closing that cancellation cannot interrupt."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sandmle.core.errors import InfrastructureError, boundary
@@ -12,7 +12,7 @@ from sandmle.core.errors import InfrastructureError, boundary
 async def deadline(seconds: float, error: type[InfrastructureError], doing: str) -> AsyncIterator[asyncio.Timeout]:
     """Attribute whatever goes wrong in the block to `error`, running longer than `seconds` included.
 
-    Gives the scope that keeps the time, see `standing_still`.
+    Gives the scope that keeps the time.
 
     A block that never gives control back to the event loop cannot be ended from here.
 
@@ -27,21 +27,6 @@ async def deadline(seconds: float, error: type[InfrastructureError], doing: str)
             if scope.expired():
                 raise error(f"{doing}: no answer within {seconds:g} s") from problem
             raise
-
-
-@contextmanager
-def standing_still(scope: asyncio.Timeout) -> Iterator[None]:
-    """Stop the time of `scope` inside the block; it goes on afterwards with what was left of it."""
-    loop, until = asyncio.get_running_loop(), scope.when()
-    # Whoever waits here may have been left alone by a scope that is over.
-    with suppress(RuntimeError):
-        left = None if until is None else until - loop.time()
-        scope.reschedule(None)
-    try:
-        yield
-    finally:
-        with suppress(RuntimeError):
-            scope.reschedule(None if left is None else loop.time() + left)
 
 
 async def see_through(closing: Coroutine[Any, Any, None], seconds: float) -> None:

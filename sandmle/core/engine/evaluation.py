@@ -33,7 +33,7 @@ def summarize(episodes: Iterable[Episode]) -> list[AgentSummary]:
 
 def failure_counts(failures: Iterable[FailureRecord]) -> dict[str, int]:
     """Infrastructure failures by the kind of the action before them, those a retry made good included."""
-    return dict(sorted(Counter(failure.after for failure in failures).items()))
+    return dict(sorted(Counter(failure.after for failure in failures if failure.is_infrastructure).items()))
 
 
 def failure_rates(failures: Sequence[FailureRecord], episodes: Iterable[Episode]) -> dict[str, float]:
@@ -46,7 +46,7 @@ def failure_rates(failures: Sequence[FailureRecord], episodes: Iterable[Episode]
     failed = failure_counts(failures)
     begun = Counter(step.action.kind.value for episode in finished for step in episode.trajectory.steps)
     begun.update(failed)
-    begun["none"] = len(finished) + len(failures)
+    begun["none"] = len(finished) + sum(failure.is_infrastructure for failure in failures)
     return {kind: failed.get(kind, 0) / count for kind, count in sorted(begun.items()) if count}
 
 

@@ -9,8 +9,8 @@ others are being started. This holds for every sandbox: a turn is taken around t
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 
@@ -36,16 +36,13 @@ class Queue:
 
     seconds: float = 0.0
     """Waited so far, all turns together."""
-    pause: Callable[[], AbstractContextManager[None]] = nullcontext
-    """Entered while it waits: stops clocks that must not count it."""
 
     @asynccontextmanager
     async def turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:
         """Wait for one of `turns` and keep it inside the block."""
         began = time.monotonic()
         try:
-            with self.pause() if turns.locked() else nullcontext():
-                await turns.acquire()
+            await turns.acquire()
         finally:
             self.seconds += time.monotonic() - began
         try:

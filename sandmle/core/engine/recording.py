@@ -12,9 +12,11 @@ from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.scaffold import EpisodeLimits, EpisodeOver, TaskView
 from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.environment import Environment
+from sandmle.core.engine.exchange import check_action, check_messages, readable
+from sandmle.core.engine.own_time import OwnTime
 from sandmle.core.errors import InfrastructureError, ProviderError
 from sandmle.core.types.episode import Timings
-from sandmle.core.types.message import Message, ModelReply, ReplyOptions, ToolCall, ToolSpec, Usage
+from sandmle.core.types.message import Message, ModelReply, ReplyOptions, ToolSpec, Usage
 from sandmle.core.types.trajectory import (
     Action,
     FeedbackMode,
@@ -93,6 +95,7 @@ class RecordingContext:
         self._turns = 0
         self._llm_s = 0.0
         self._acting = asyncio.Lock()
+        self.own_time = OwnTime(self._remaining_s)
         self.usage = Usage()
         self.stop: StopReason | None = None
         """Why the episode is over; None while it goes on."""
@@ -124,6 +127,18 @@ class RecordingContext:
     async def ask(
         self, messages: Sequence[Message], *, stop: tuple[str, ...] = (), tools: tuple[ToolSpec, ...] = ()
     ) -> ModelReply:
+        messages = tuple(messages)
+        check_messages(messages)
+        with self.own_time.standing_still():
+            return await self._ask(messages, stop, tools)
+
+    async def act(self, action: Action) -> Observation:
+        check_action(action)
+        with self.own_time.standing_still():
+            async with self._acting:
+                return await self._act(action)
+
+    async def _ask(self, messages: Sequence[Message], stop: tuple[str, ...], tools: tuple[ToolSpec, ...]) -> ModelReply:
         self._refuse_when_over()
         if self._turns >= self._limits.max_turns:
             raise self._over(StopReason.MAX_TURNS)
@@ -141,7 +156,7 @@ class RecordingContext:
         began = self._clock()
         try:
             async with deadline(LLM_BACKSTOP * options.timeout_s, ProviderError, f"asking {self._model.name}"):
-                reply = _readable(await self._model.reply(conversation, options))
+                reply = readable(await self._model.reply(conversation, options))
         except InfrastructureError as problem:
             self.failure = problem
             raise
@@ -152,22 +167,21 @@ class RecordingContext:
         self._record(conversation, reply, turn)
         return reply
 
-    async def act(self, action: Action) -> Observation:
-        async with self._acting:
-            self._refuse_when_over()
-            self.last_action = action.kind.value
-            began = self._clock()
-            try:
-                result = await self._environment.step(action, self._remaining_s())
-            except InfrastructureError as problem:
-                self.failure = problem
-                raise
-            wall_s = self._clock() - began
-            turn = max(0, self._turns - 1)
-            self._steps.append(Step(action=action, observation=result.observation, turn=turn, wall_s=wall_s))
-            if result.reason is not None:
-                raise self._over(result.reason)
-            return result.observation
+    async def _act(self, action: Action) -> Observation:
+        self._refuse_when_over()
+        self.last_action = action.kind.value
+        began = self._clock()
+        try:
+            result = await self._environment.step(action, self._remaining_s())
+        except InfrastructureError as problem:
+            self.failure = problem
+            raise
+        wall_s = self._clock() - began
+        turn = max(0, self._turns - 1)
+        self._steps.append(Step(action=action, observation=result.observation, turn=turn, wall_s=wall_s))
+        if result.reason is not None:
+            raise self._over(result.reason)
+        return result.observation
 
     def trajectory(self) -> Trajectory:
         """What has been recorded so far."""
@@ -238,17 +252,3 @@ class RecordingContext:
 def _own(entry: TranscriptEntry) -> Message:
     # The ids stand in the record once, with the reply; here they rejoin the message.
     return entry.message if entry.reply is None else replace(entry.message, token_ids=entry.reply.sampled_ids)
-
-
-def _readable(reply: ModelReply) -> ModelReply:
-    # A provider's JSON can hold half of a surrogate pair, which no file and no other process can take.
-    calls = tuple(
-        ToolCall(call_id=_sound(one.call_id), name=_sound(one.name), arguments=_sound(one.arguments))
-        for one in reply.tool_calls
-    )
-    text = _sound(reply.text)
-    return reply if (text, calls) == (reply.text, reply.tool_calls) else replace(reply, text=text, tool_calls=calls)
-
-
-def _sound(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")

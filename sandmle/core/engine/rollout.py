@@ -1,10 +1,12 @@
 """Tasks in, episodes out: k slots per task, so many at once, each attempt's failure laid at the right door.
 
 What the agent does wrong is data. What the infrastructure does wrong is recorded and the slot tried again,
-then left out of its group. What a plugin does wrong ends the run, with everything finished kept.
+then left out of its group. What a plugin does wrong ends its episode and is said at the end, when all others have
+been played; its slot is played again when the run is resumed.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,7 +15,7 @@ from typing import Final
 from sandmle.core.engine.attempt import Attempt, Crew
 from sandmle.core.engine.store import FailureRecord, RunStore
 from sandmle.core.engine.tasks import Task
-from sandmle.core.errors import InfrastructureError
+from sandmle.core.errors import InfrastructureError, PluginError, SandmleError
 from sandmle.core.hooks.events import EpisodeFinished, Event, InfrastructureFailed
 from sandmle.core.types.episode import Episode
 
@@ -21,6 +23,10 @@ FAILURES_IN_A_ROW: Final = 10
 """Infrastructure failures without a finished episode between them that end the run..."""
 FAILURES_OF_EACH: Final = 4
 """...or this many times the episodes under way, if that is more: one lost machine may fail all of those at once."""
+PLUGIN_FAILURES_IN_A_ROW: Final = 10
+"""Episodes that a plugin ended without a finished one between them, after which it is broken for all of them."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,8 @@ class Rollout:
         self._store = store
         self._emit = emit
         self._failed_in_a_row = 0
+        self._by_plugins: list[PluginError] = []
+        self._by_plugins_in_a_row = 0
         self._bearable = max(FAILURES_IN_A_ROW, FAILURES_OF_EACH * plan.concurrency)
         self._left_out: list[Episode] = []
 
@@ -57,7 +65,7 @@ class Rollout:
 
         Raises:
             InfrastructureError: too many failures in a row, or records cannot be written.
-            PluginError: a plugin failed in its own code.
+            PluginError: a plugin failed in its own code, in one episode or more; the others have been played.
         """
         done = self._store.done
         waiting = (slot for slot in self._plan.slots() if (slot[0].spec.task_id, slot[1]) not in done)
@@ -72,6 +80,8 @@ class Rollout:
         if failure is not None:
             raise failure
         self._flush_left_out()
+        if self._by_plugins:
+            raise self._plugin_failure() from self._by_plugins[0]
 
     async def _work(self, waiting: Iterator[tuple[Task, int]], drain: asyncio.Event) -> None:
         for task, slot in waiting:
@@ -91,22 +101,32 @@ class Rollout:
                     self._left_out.append(attempt.left_out(problem, attempts=tries))
                 elif drain.is_set():
                     return
+            except PluginError as problem:
+                self._note_plugin_failure(task, slot, number, problem, attempt.last_action)
+                return
             else:
-                self._failed_in_a_row = 0
+                self._failed_in_a_row = self._by_plugins_in_a_row = 0
                 self._flush_left_out()
                 self._keep(replace(episode, attempts=number))
                 return
 
-    def _note_failure(self, task: Task, slot: int, number: int, problem: InfrastructureError, after: str) -> None:
-        record = FailureRecord(
-            task_id=task.spec.task_id,
-            slot=slot,
-            attempt=number,
-            kind=type(problem).__name__,
-            error=str(problem),
-            after=after,
-            at=datetime.now(UTC).isoformat(),
+    def _note_plugin_failure(self, task: Task, slot: int, number: int, problem: PluginError, after: str) -> None:
+        self._store.add_failure(_record_of(task, slot, number, problem, after))
+        log.warning("an episode was ended by its plugin: %s", problem)
+        self._by_plugins.append(problem)
+        self._by_plugins_in_a_row += 1
+        if self._by_plugins_in_a_row >= PLUGIN_FAILURES_IN_A_ROW:
+            raise self._plugin_failure() from problem
+
+    def _plugin_failure(self) -> PluginError:
+        first, count = self._by_plugins[0], len(self._by_plugins)
+        more = f" ({count} episodes were ended like this; the failures are in failures.jsonl)" if count > 1 else ""
+        return PluginError(
+            f"{first}{more}: everything finished is kept, and the same command goes on once the plugin is repaired"
         )
+
+    def _note_failure(self, task: Task, slot: int, number: int, problem: InfrastructureError, after: str) -> None:
+        record = _record_of(task, slot, number, problem, after)
         self._store.add_failure(record)
         self._emit(
             InfrastructureFailed(
@@ -145,3 +165,15 @@ class Rollout:
                 wall_s=episode.timings.total_s,
             )
         )
+
+
+def _record_of(task: Task, slot: int, number: int, problem: SandmleError, after: str) -> FailureRecord:
+    return FailureRecord(
+        task_id=task.spec.task_id,
+        slot=slot,
+        attempt=number,
+        kind=type(problem).__name__,
+        error=str(problem),
+        after=after,
+        at=datetime.now(UTC).isoformat(),
+    )

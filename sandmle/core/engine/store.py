@@ -19,7 +19,7 @@ import tomli_w
 from pydantic import ConfigDict, RootModel, ValidationError
 
 from sandmle.core.engine.line_log import LineLog, open_log
-from sandmle.core.errors import RunError
+from sandmle.core.errors import PluginError, RunError
 from sandmle.core.hooks.events import Event
 from sandmle.core.types.episode import Episode
 
@@ -38,18 +38,23 @@ class _EpisodeRecord(RootModel[Episode]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureRecord:
-    """One attempt at a slot that the infrastructure failed: a line of `failures.jsonl`."""
+    """One attempt at a slot that the infrastructure or a plugin failed: a line of `failures.jsonl`."""
 
     task_id: str
     slot: int
     attempt: int
     kind: str
-    """Name of the error's class, such as `SandboxError`."""
+    """Name of the error's class, such as `SandboxError`; `PluginError` is a plugin's failure, all others are the
+    infrastructure's."""
     error: str
     after: str
     """Kind of the action before the failure; `none` when there was none."""
     at: str
     """ISO 8601, UTC."""
+
+    @property
+    def is_infrastructure(self) -> bool:
+        return self.kind != PluginError.__name__
 
 
 class RunStore:
@@ -80,7 +85,7 @@ class RunStore:
         self._done.add(key)
 
     def add_failure(self, failure: FailureRecord) -> None:
-        """Record one infrastructure failure, durably.
+        """Record one failure, durably.
 
         Raises:
             StoreError: it could not be written.
@@ -139,7 +144,7 @@ def read_episodes(root: Path) -> Iterator[Episode]:
 
 
 def read_failures(root: Path) -> Iterator[FailureRecord]:
-    """Every infrastructure failure of a run, in the order recorded.
+    """Every failure of a run that was no act of the agent's, in the order recorded.
 
     Raises:
         RunError: there is no run, or a line cannot be read.

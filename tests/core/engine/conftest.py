@@ -14,7 +14,9 @@ from sandmle.core.engine.attempt import Crew
 from sandmle.core.engine.environment import Rules
 from sandmle.core.engine.grading import LocalGrader
 from sandmle.core.engine.recording import Sampling
+from sandmle.core.engine.rollout import Plan, Rollout
 from sandmle.core.engine.scoring import Preset
+from sandmle.core.engine.store import open_store, read_episodes, read_failures
 from sandmle.core.engine.tasks import Task, write_task
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.episode import Episode, Outcome, Timings
@@ -259,6 +261,33 @@ class PuppetScaffold:
 
     def mermaid(self) -> str:
         return ""
+
+
+@dataclass
+class Played:
+    episodes: list
+    failures: list
+    events: list
+
+
+@pytest.fixture
+def play(task, tmp_path):
+    """Play a run of one task to its end and read its records back."""
+
+    async def run(crew, *, k=1, concurrency=2, retries=2, tasks=None, drain=None):
+        events = []
+        plan = Plan(
+            run_id="run",
+            tasks=tasks or [task],
+            group_size=k,
+            concurrency=concurrency,
+            infrastructure_retries=retries,
+        )
+        with open_store(tmp_path / "run", {"run": {"k": k}}) as store:
+            await Rollout(crew, plan, store, events.append).run(drain or asyncio.Event())
+        return Played(list(read_episodes(tmp_path / "run")), list(read_failures(tmp_path / "run")), events)
+
+    return run
 
 
 LIMITS = EpisodeLimits(max_turns=12, cell_timeout_s=5, episode_timeout_s=60, max_scored_submissions=2)

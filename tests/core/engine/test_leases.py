@@ -1,9 +1,7 @@
 import asyncio
-from contextlib import contextmanager
 
 import pytest
 
-from sandmle.core.engine.deadlines import deadline, standing_still
 from sandmle.core.engine.leases import Leases, Queue
 from sandmle.core.errors import SandboxError
 
@@ -68,45 +66,3 @@ async def test_a_failure_inside_gives_the_turn_back():
             raise SandboxError("lost")
     await asyncio.wait_for(hold(leases.cells, order, "next"), 5)
     assert order == ["next"]
-
-
-async def test_clocks_are_paused_only_while_there_is_something_to_wait_for():
-    leases, paused = Leases(cells=1), []
-
-    @contextmanager
-    def pause():
-        paused.append("paused")
-        yield
-        paused.append("going on")
-
-    async with Queue(pause=pause).turn(leases.cells):
-        assert paused == []
-        task = asyncio.create_task(hold(leases.cells, paused, "turn", Queue(pause=pause)))
-        await asyncio.sleep(0)
-    await task
-    assert paused == ["paused", "going on", "turn"]
-
-
-async def test_a_deadline_that_stands_still_goes_on_with_what_was_left():
-    async with deadline(60, SandboxError, "waiting in line") as scope:
-        before = scope.when()
-        with standing_still(scope):
-            assert scope.when() is None
-            await asyncio.sleep(0.05)
-        assert scope.when() >= before + 0.04
-
-    async def wait_too_long_afterwards():
-        async with deadline(0.1, SandboxError, "waiting in line") as scope:
-            with standing_still(scope):
-                await asyncio.sleep(0.2)
-            await asyncio.sleep(60)
-
-    with pytest.raises(SandboxError, match="no answer within"):
-        await wait_too_long_afterwards()
-
-
-async def test_standing_still_after_the_deadline_is_over_does_nothing():
-    async with deadline(60, SandboxError, "playing") as scope:
-        pass
-    with standing_still(scope):
-        await asyncio.sleep(0)

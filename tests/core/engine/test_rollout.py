@@ -1,14 +1,14 @@
 import asyncio
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
 from sandmle.core.contracts.scaffold import EpisodeOver
-from sandmle.core.engine.rollout import FAILURES_IN_A_ROW, Plan, Rollout
-from sandmle.core.engine.store import open_store, read_episodes, read_failures
-from sandmle.core.errors import PluginError, ProviderError, SandboxError
+from sandmle.core.engine.rollout import FAILURES_IN_A_ROW
+from sandmle.core.engine.store import read_episodes
+from sandmle.core.errors import ProviderError, SandboxError
 from sandmle.core.hooks.events import EpisodeFinished, InfrastructureFailed
 from sandmle.core.types.episode import Outcome
 from sandmle.core.types.message import Message
@@ -18,33 +18,6 @@ from sandmle.core.types.trajectory import StopReason
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 GOLD = ("<think>so</think>write 0.05", "<think>so</think>submit", "<think>so</think>finish")
-
-
-@dataclass
-class Played:
-    episodes: list
-    failures: list
-    events: list
-
-
-@pytest.fixture
-def play(task, tmp_path):
-    """Play a run of one task to its end and read its records back."""
-
-    async def run(crew, *, k=1, concurrency=2, retries=2, tasks=None, drain=None):
-        events = []
-        plan = Plan(
-            run_id="run",
-            tasks=tasks or [task],
-            group_size=k,
-            concurrency=concurrency,
-            infrastructure_retries=retries,
-        )
-        with open_store(tmp_path / "run", {"run": {"k": k}}) as store:
-            await Rollout(crew, plan, store, events.append).run(drain or asyncio.Event())
-        return Played(list(read_episodes(tmp_path / "run")), list(read_failures(tmp_path / "run")), events)
-
-    return run
 
 
 async def test_an_episode_is_played_graded_and_rewarded(stage, play):
@@ -187,18 +160,6 @@ async def test_a_scaffold_that_swallows_an_infrastructure_failure_has_not_played
 
     played = await play(stage.crew(("break",), scaffold=Swallowing()), retries=0)
     assert played.episodes[0].outcome is Outcome.INFRASTRUCTURE
-
-
-async def test_a_foreign_exception_out_of_a_scaffold_is_that_plugins_failure_and_no_score(
-    stage, play, puppets, tmp_path
-):
-    def trip(episode):
-        raise KeyError("oops")
-
-    with pytest.raises(PluginError, match=r"scaffold 'puppet': KeyError: 'oops' \(task copy, slot 0\)"):
-        await play(stage.crew(GOLD, scaffold=puppets["scaffold"](before=trip)))
-    assert list(read_episodes(tmp_path / "run")) == []
-    assert list(read_failures(tmp_path / "run")) == []
 
 
 async def test_a_scaffold_may_end_an_episode_for_a_reason_of_its_own(stage, play, puppets):

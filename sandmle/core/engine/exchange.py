@@ -1,0 +1,60 @@
+"""What passes between a scaffold and its episode: can a request be served, and can a reply be written down? Pure.
+
+A request that cannot be served is the scaffold's failure and nobody else's.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from sandmle.core.types.message import Message, ModelReply, ToolCall
+from sandmle.core.types.trajectory import Action, ActionKind
+
+ROLES: Final = ("system", "user", "assistant", "tool")
+
+
+def check_messages(messages: Iterable[object]) -> None:
+    """See that these can be sent to a model.
+
+    Raises:
+        TypeError: one is no `Message`, or its content or role is none.
+    """
+    for message in messages:
+        if not isinstance(message, Message):
+            raise TypeError(f"ask() takes a sequence of Message, and one of them is {_shown(message)}")
+        if not isinstance(message.content, str):
+            raise TypeError(f"the content of a message is text, not {_shown(message.content)}")
+        if message.role not in ROLES:
+            raise TypeError(f"the role of a message is one of {', '.join(ROLES)}, not {_shown(message.role)}")
+
+
+def check_action(action: object) -> None:
+    """See that this can be executed.
+
+    Raises:
+        TypeError: it is no `Action`, its kind is none, or its code or problem is no text.
+    """
+    if not isinstance(action, Action):
+        raise TypeError(f"act() takes an Action, not {_shown(action)}")
+    if not isinstance(action.kind, ActionKind):
+        raise TypeError(f"the kind of an action is an ActionKind, not {_shown(action.kind)}")
+    if not isinstance(action.code, str) or not isinstance(action.problem, str):
+        raise TypeError("the code and the problem of an action are text")
+
+
+def readable(reply: ModelReply) -> ModelReply:
+    """The reply without halves of surrogate pairs, which a provider's JSON can hold and no file can take."""
+    calls = tuple(
+        ToolCall(call_id=_sound(one.call_id), name=_sound(one.name), arguments=_sound(one.arguments))
+        for one in reply.tool_calls
+    )
+    text = _sound(reply.text)
+    return reply if (text, calls) == (reply.text, reply.tool_calls) else replace(reply, text=text, tool_calls=calls)
+
+
+def _sound(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _shown(thing: object) -> str:
+    return f"a {type(thing).__name__}" if thing is not None else "None"
