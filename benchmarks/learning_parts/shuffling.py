@@ -7,6 +7,7 @@ and grading stay the task's own. A policy that reads nothing loses nothing by it
 """
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,20 +37,25 @@ class View:
 class Swaps:
     """What is shown instead."""
 
+    seed: int
     look: str
     questions: Mapping[str, str]
-    answers: Mapping[tuple[str, str], str]
-    """By question and answer."""
+    answers: Mapping[str, Sequence[str]]
+    """What looks print, by the question shown."""
 
     def of(self, messages: Sequence[Message]) -> list[Message]:
         """The conversation as the policy is to see it."""
         shown = list(messages)
         question = shown[QUESTION].content
         shown[QUESTION] = replace(shown[QUESTION], content=self.questions.get(question, question))
-        if len(shown) > ANSWER and shown[LOOK].content.strip() == self.look.strip():
-            answer = shown[ANSWER].content
-            shown[ANSWER] = replace(shown[ANSWER], content=self.answers.get((question, answer), answer))
+        if len(shown) > ANSWER and _any_draw(shown[LOOK].content) == _any_draw(self.look):
+            shown[ANSWER] = replace(shown[ANSWER], content=self._answer(question, shown[ANSWER].content))
         return shown
+
+    def _answer(self, question: str, answer: str) -> str:
+        # The same every time that a conversation is seen, whatever order of the rows the policy looked at.
+        rng = random.Random(f"{self.seed}\n{question}\n{answer}")
+        return rng.choice(self.answers[self.questions[question]]) if question in self.questions else answer
 
 
 def read_swaps(run: Path, seed: int) -> Swaps:
@@ -68,7 +74,7 @@ def read_swaps(run: Path, seed: int) -> Swaps:
 
 
 def swaps(views: Iterable[View], seed: int) -> Swaps:
-    """Every question becomes another one, each of them once; every answer that of some task that asks so.
+    """Every question becomes another one, each of them once; every answer that of some task that asks the other one.
 
     A policy's first turn sees the question alone, so the other task's metric must follow from the question.
 
@@ -84,12 +90,12 @@ def swaps(views: Iterable[View], seed: int) -> Swaps:
     if len(order) < 2:
         raise ValueError("all tasks ask the same question, so none can be swapped")
     questions = dict(zip(order, [*order[1:], order[0]], strict=True))
-    answers = {
-        (view.question, view.answer): rng.choice(by_question[questions[view.question]]).answer
-        for question in order
-        for view in by_question[question]
-    }
-    return Swaps(look=by_question[order[0]][0].look, questions=questions, answers=answers)
+    answers = {question: tuple(view.answer for view in asked) for question, asked in by_question.items()}
+    return Swaps(seed=seed, look=by_question[order[0]][0].look, questions=questions, answers=answers)
+
+
+def _any_draw(look: str) -> str:
+    return re.sub(r"^draw = \d+$", "draw = ", look.strip(), flags=re.MULTILINE)
 
 
 class ShuffledModel:

@@ -81,3 +81,11 @@ async def test_the_model_is_asked_the_swapped_conversation():
     found = swaps(views(), 0)
     said = await ShuffledModel(Echo(), found).reply(conversation("rmse"), ReplyOptions())
     assert said.text == found.questions["rmse"]
+
+
+def test_a_look_at_the_rows_in_another_order_is_swapped_too():
+    from learning_parts.shuffling import View, swaps
+
+    views = [View(question=name, look=f"{LOOK}\ndraw = 3", answer=f"{name} looked at") for name in ("rmse", "qwk")]
+    shown = swaps(views, 0).of(conversation("rmse", f"{LOOK}\ndraw = 7", "rmse in an order never printed before"))
+    assert (shown[1].content, shown[3].content) == ("qwk", "qwk looked at")

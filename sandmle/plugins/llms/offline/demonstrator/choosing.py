@@ -18,20 +18,21 @@ PROMISING: Final = 3
 
 def uniform_program(rng: random.Random) -> Program:
     """Any program of the table, all alike."""
-    return _draw(rng, tuple(FEATURES), tuple(FILLS), tuple(OUTPUTS))
+    return _draw(rng, tuple(FEATURES), tuple(FILLS), tuple(MODELS), tuple(OUTPUTS))
 
 
 def running_program(rng: random.Random, seen: Seen) -> Program:
     """Any program that the look lets expect to run, whether it is any good or not."""
-    return _draw(rng, seen.features, _fills(seen), _outputs(seen))
+    return _draw(rng, seen.features, _fills(seen), tuple(MODELS), _outputs(seen))
 
 
 def demonstrated_program(rng: random.Random, seen: Seen) -> Program:
-    """What is demonstrated: part by part, with `FITTING_SHARE` what fits, else anything; the model always anything."""
+    """What is demonstrated: part by part, with `FITTING_SHARE` what fits, else anything; the setting always anything."""
     return _draw(
         rng,
         _fitting(rng, seen.features[:PROMISING], tuple(FEATURES)),
         _fitting(rng, _fills(seen), tuple(FILLS)),
+        _fitting(rng, seen.models, tuple(MODELS)),
         _fitting(rng, _outputs(seen), tuple(OUTPUTS)),
     )
 
@@ -53,11 +54,17 @@ def careful_program(seen: Seen, metric: str, tried: int) -> Program:
     )
 
 
-def _draw(rng: random.Random, features: Sequence[str], fills: Sequence[str], outputs: Sequence[str]) -> Program:
+def _draw(
+    rng: random.Random,
+    features: Sequence[str],
+    fills: Sequence[str],
+    models: Sequence[str],
+    outputs: Sequence[str],
+) -> Program:
     return Program(
         features=rng.choice(list(features)),
         fill=rng.choice(list(fills)),
-        model=rng.choice(list(MODELS)),
+        model=rng.choice(list(models)),
         setting=rng.choice(SETTINGS),
         output=rng.choice(list(outputs)),
     )

@@ -1,4 +1,4 @@
-"""The one look at the files: a fixed cell that prints short lines of facts and of honest quick probes. Pure.
+"""The one look at the files: a cell that prints short lines of facts and of honest quick probes. Pure.
 
 It cross-validates ridge regression on every representation the files allow, and five kinds of model on the best of
 them, on training rows alone. It tells neither the metric nor what kind of prediction is wanted: that stands in the
@@ -8,13 +8,25 @@ description. Every line it prints is one bare word where a choice is named, so t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Final
 
 from sandmle.plugins.llms.offline.demonstrator.programs import FEATURES, HEAD, MODELS
 
 
-def look_code() -> str:
-    """The cell: `HEAD` as in every program, then the lines of `look.txt`, the same text on every task."""
-    return HEAD + files("sandmle.plugins.llms.offline.demonstrator").joinpath("look.txt").read_text("utf-8")
+DRAWS: Final = 10
+"""How many orders of the rows a look can be taken in."""
+
+
+def look_code(draw: int) -> str:
+    """The cell: `HEAD` as in every program, `draw`, then the lines of `look.txt`, the same text on every task.
+
+    Args:
+        draw: the order of the rows, and so the folds, from 0 to `DRAWS` - 1. Two looks at one task seldom agree on
+            everything, so that whoever learns from them learns to read a look and not what one task's look said.
+    """
+    return f"{HEAD}draw = {draw}\n" + files("sandmle.plugins.llms.offline.demonstrator").joinpath("look.txt").read_text(
+        "utf-8"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from sandmle.plugins.llms.offline.demonstrator.choosing import (
     running_program,
     uniform_program,
 )
-from sandmle.plugins.llms.offline.demonstrator.look import Seen, look_code, read_look
+from sandmle.plugins.llms.offline.demonstrator.look import DRAWS, Seen, look_code, read_look
 from sandmle.plugins.llms.offline.demonstrator.programs import Program
 
 MAX_PROGRAMS: Final = 3
@@ -41,7 +41,7 @@ def play(messages: Sequence[Message], style: Style, sample_index: int) -> str:
     rng = random.Random(f"{sample_index}\n{conversation.task}")
     turns = conversation.turns
     if not turns:
-        return _code(("look",), look_code())
+        return _code(("look",), look_code(_draw(conversation.task, sample_index)))
     ran = [turn for turn in turns[1:] if _RAN.search(turn.response)]
     programs = [turn for turn in turns[1:] if turn.code]
     if turns[-1].stage == "score" and not turns[-1].refused:
@@ -54,6 +54,11 @@ def play(messages: Sequence[Message], style: Style, sample_index: int) -> str:
     if over:
         return _answer()
     return _program(conversation, style, rng, len(programs))
+
+
+def _draw(task: str, sample_index: int) -> int:
+    # Of its own generator, so that what is chosen afterwards does not hang on it.
+    return random.Random(f"look\n{sample_index}\n{task}").randrange(DRAWS)
 
 
 def _again(style: Style, programs: Sequence[Turn], rng: random.Random) -> bool:

@@ -13,15 +13,13 @@ from sandmle.plugins.llms.offline.demonstrator.choosing import (
     running_program,
     uniform_program,
 )
-from sandmle.plugins.llms.offline.demonstrator.look import Seen, look_code
+from sandmle.plugins.llms.offline.demonstrator.look import DRAWS, Seen, look_code
 from sandmle.plugins.llms.offline.demonstrator.player import MAX_PROGRAMS, Style, play
 from sandmle.plugins.llms.offline.demonstrator.programs import FEATURES, MODELS, OUTPUTS, every_program
 from sandmle.plugins.llms.offline.models import PLAYERS
 
-LOOK = """columns: numbers
-gaps: some
+LOOK = """gaps: some
 target: values
-linear fit: fair
 features:
 squares
 num
@@ -34,6 +32,7 @@ sparse"""
 SEEN = Seen(
     features=("squares", "num", "sincos", "steps"), models=("boosting", "linear", "sparse"), gaps=True, values=True
 )
+LOOKS = {look_code(draw).strip() for draw in range(DRAWS)}
 CODES = {one.code.strip(): one for one in every_program()}
 
 
@@ -61,7 +60,7 @@ def plan_of(reply: str) -> list[str]:
 @pytest.mark.parametrize("style", Style)
 def test_it_looks_writes_a_program_has_it_scored_and_answers(style):
     messages = told(opening(), style, f"Status: ok\n{LOOK}")
-    assert code_of(messages[-2].content) == look_code().strip()
+    assert code_of(messages[-2].content) in LOOKS
     messages = told(messages, style, "Status: ok\ncv 0.50", index=3)
     assert code_of(messages[-2].content) in CODES
     while "cv" in messages[-1].content and "<code>" in play(messages, style, 1):
@@ -102,15 +101,20 @@ def test_it_depends_on_the_conversation_and_the_index_alone():
     assert len(set(replies)) > 15
 
 
-def test_demonstrations_fit_what_was_seen_about_as_often_as_they_say_and_models_are_uniform():
+def test_another_index_looks_at_the_rows_in_another_order():
+    assert {code_of(play(opening(), Style.DEMONSTRATED, index)) for index in range(80)} == LOOKS
+
+
+def test_demonstrations_fit_what_was_seen_about_as_often_as_they_say_and_settings_are_uniform():
     rng = random.Random(1)
     drawn = [demonstrated_program(rng, SEEN) for _ in range(4000)]
     among = Counter(one.features for one in drawn)
     promising = sum(among[name] for name in SEEN.features[:3]) / len(drawn)
     assert promising == pytest.approx(FITTING_SHARE + (1 - FITTING_SHARE) * 3 / len(FEATURES), abs=0.03)
     assert set(among) == set(FEATURES)
-    models = Counter(one.model for one in drawn)
-    assert all(count / len(drawn) == pytest.approx(1 / len(MODELS), abs=0.03) for count in models.values())
+    listed = sum(one.model in SEEN.models for one in drawn) / len(drawn)
+    assert listed == pytest.approx(FITTING_SHARE + (1 - FITTING_SHARE) * 3 / len(MODELS), abs=0.03)
+    assert sum(one.setting == "a" for one in drawn) / len(drawn) == pytest.approx(0.5, abs=0.03)
     values = sum(OUTPUTS[one.output].task_type == "values" for one in drawn) / len(drawn)
     assert values == pytest.approx(FITTING_SHARE + (1 - FITTING_SHARE) / 2, abs=0.03)
 
@@ -146,4 +150,4 @@ def test_who_saw_nothing_guesses():
 
 def test_all_four_are_models_of_the_offline_provider():
     names = ("demonstrator", "demonstrator-conditional", "random-program", "random-running-program")
-    assert all(code_of(PLAYERS[name](opening(), 0)) == look_code().strip() for name in names)
+    assert all(code_of(PLAYERS[name](opening(), 0)) in LOOKS for name in names)

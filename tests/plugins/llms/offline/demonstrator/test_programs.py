@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from sandmle.plugins.llms.offline.demonstrator.grid import asked_output, grid, program_sha256
-from sandmle.plugins.llms.offline.demonstrator.look import look_code, read_look
+from sandmle.plugins.llms.offline.demonstrator.look import DRAWS, look_code, read_look
 from sandmle.plugins.llms.offline.demonstrator.programs import (
     FEATURES,
     FILLS,
@@ -122,14 +122,14 @@ def test_products_find_what_plain_columns_miss(run):
     ],
 )
 def test_the_look_puts_first_what_helps_and_tells_the_facts(run, kind, first, gaps, values):
-    seen = read_look(run(kind, look_code()))
+    seen = read_look(run(kind, look_code(0)))
     assert seen is not None
     assert (seen.features[0], seen.gaps, seen.values) == (first, gaps, values)
     assert set(seen.models) <= set(MODELS)
 
 
 def test_the_look_reads_pictures_and_says_it_in_short_lines(run):
-    said = run("images", look_code())
+    said = run("images", look_code(0))
     seen = read_look(said)
     assert seen is not None
     assert set(seen.features) == {"pixels", "quarters", "waves", "marks"}
@@ -138,8 +138,14 @@ def test_the_look_reads_pictures_and_says_it_in_short_lines(run):
 
 
 def test_the_look_says_nothing_of_metrics_or_predictions(run):
-    said = run("values", look_code())
+    said = run("values", look_code(0))
     assert not re.search(r"rmse|rmsle|auc|log|label|probab|metric|score", said)
+
+
+def test_two_looks_at_one_task_agree_on_what_stands_out_and_not_on_everything(run):
+    seen = [one for draw in range(DRAWS) if (one := read_look(run("values", look_code(draw))))]
+    assert {one.features[0] for one in seen} == {"products"}
+    assert len({(one.features, one.models) for one in seen}) > 1
 
 
 def test_a_look_that_failed_is_not_read():
@@ -148,7 +154,7 @@ def test_a_look_that_failed_is_not_read():
 
 
 def test_look_and_programs_begin_with_the_same_lines():
-    assert look_code().startswith(HEAD)
+    assert look_code(0).startswith(HEAD)
     assert program().code.startswith(HEAD)
 
 
