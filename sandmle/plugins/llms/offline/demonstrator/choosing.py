@@ -27,7 +27,7 @@ def running_program(rng: random.Random, seen: Seen) -> Program:
 
 
 def demonstrated_program(rng: random.Random, seen: Seen) -> Program:
-    """What is demonstrated: part by part, with `FITTING_SHARE` what fits, else anything; the setting always anything."""
+    """What is demonstrated: part by part, with `FITTING_SHARE` what fits, else anything; any setting."""
     return _draw(
         rng,
         _fitting(rng, seen.features[:PROMISING], tuple(FEATURES)),

@@ -12,7 +12,6 @@ from typing import Final
 
 from sandmle.plugins.llms.offline.demonstrator.programs import FEATURES, HEAD, MODELS
 
-
 DRAWS: Final = 10
 """How many orders of the rows a look can be taken in."""
 
