@@ -4,6 +4,7 @@
 
 The tree lives in the run's own object, handed to the nodes as runtime context; the state holds what the routers
 need. The policy is asked in a conversation of its own each time, as the peer does, so each reply is a segment.
+Routers are coroutines: LangGraph hands a plain function to a thread, which costs more than all it decides.
 """
 
 import random
@@ -137,11 +138,11 @@ async def review(state: AideState, runtime: Runtime[AideRun]) -> dict[str, Any]:
     return {}
 
 
-def after_choice(state: AideState) -> Literal["draft", "debug", "improve", "__end__"]:
+async def after_choice(state: AideState) -> Literal["draft", "debug", "improve", "__end__"]:
     return "__end__" if state["next"] == "end" else state["next"]
 
 
-def after_execution(state: AideState, runtime: Runtime[AideRun]) -> Literal["board", "review"]:
+async def after_execution(state: AideState, runtime: Runtime[AideRun]) -> Literal["board", "review"]:
     run = runtime.context
     ran = run.attempt is not None and not run.attempt.failed
     return "board" if ran and run.search.select_by is Selection.PUBLIC_BOARD else "review"

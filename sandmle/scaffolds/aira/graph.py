@@ -5,6 +5,7 @@
 Unlike AIDE's, an attempt is good only when its submission passes the environment's check, and what that check said
 stands below the program's output for the operators to read. The crossover operator belongs to AIRA's evolutionary
 search; the greedy one has none.
+Routers are coroutines: LangGraph hands a plain function to a thread, which costs more than all it decides.
 """
 
 import random
@@ -142,11 +143,11 @@ async def analyze(state: AiraState, runtime: Runtime[AiraRun]) -> dict[str, Any]
     return {}
 
 
-def after_choice(state: AiraState) -> Literal["draft", "debug", "improve", "__end__"]:
+async def after_choice(state: AiraState) -> Literal["draft", "debug", "improve", "__end__"]:
     return "__end__" if state["next"] == "end" else state["next"]
 
 
-def after_execution(state: AiraState, runtime: Runtime[AiraRun]) -> Literal["check", "analyze"]:
+async def after_execution(state: AiraState, runtime: Runtime[AiraRun]) -> Literal["check", "analyze"]:
     attempt = runtime.context.attempt
     return "analyze" if attempt is None or attempt.failed else "check"
 

@@ -2,6 +2,7 @@
 
 The transcript lives in the run's own object, handed to the nodes as runtime context; the state holds
 counters only, since a transcript in the state would be copied at every step.
+Routers are coroutines: LangGraph hands a plain function to a thread, which costs more than all it decides.
 """
 
 from dataclasses import dataclass, field
@@ -61,11 +62,11 @@ async def execute(state: CodeActState, runtime: Runtime[CodeActRun]) -> dict[str
     return {"misread": misread}
 
 
-def after_agent(state: CodeActState, runtime: Runtime[CodeActRun]) -> Literal["execute", "__end__"]:
+async def after_agent(state: CodeActState, runtime: Runtime[CodeActRun]) -> Literal["execute", "__end__"]:
     return "execute" if runtime.context.reply.actions else "__end__"
 
 
-def after_execute(state: CodeActState) -> Literal["agent", "__end__"]:
+async def after_execute(state: CodeActState) -> Literal["agent", "__end__"]:
     return "__end__" if state["done"] else "agent"
 
 

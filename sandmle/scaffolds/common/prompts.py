@@ -1,8 +1,9 @@
 """Renders prompt files strictly: a missing field raises instead of leaving a hole in the prompt."""
 
+from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 
 def render_prompt(package: str, name: str, **fields: object) -> str:
@@ -14,6 +15,12 @@ def render_prompt(package: str, name: str, **fields: object) -> str:
         jinja2.UndefinedError: the prompt uses a field that was not given.
         FileNotFoundError: there is no such prompt.
     """
+    return _template(package, name).render(fields).strip()
+
+
+# Compiling a prompt takes a hundred times as long as rendering it, and a tree search renders three at every step.
+@cache
+def _template(package: str, name: str) -> Template:
     source = files(package).joinpath("prompts", name).read_text("utf-8")
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
-    return environment.from_string(source).render(fields).strip()
+    return environment.from_string(source)

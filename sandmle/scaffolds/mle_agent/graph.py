@@ -2,6 +2,7 @@
 
 The transcript lives in the run's own object, handed to the nodes as runtime context; the state holds
 counters only, since a transcript in the state would be copied at every step.
+Routers are coroutines: LangGraph hands a plain function to a thread, which costs more than all it decides.
 """
 
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ async def _read(run: MleAgentRun, text: str) -> None:
         await run.episode.act(Action(kind=ActionKind.INVALID, problem=f"Nothing was done: {problem}."))
 
 
-def after_answer(state: MleAgentState, runtime: Runtime[MleAgentRun]) -> Literal["action", "repair"]:
+async def after_answer(state: MleAgentState, runtime: Runtime[MleAgentRun]) -> Literal["action", "repair"]:
     return "repair" if runtime.context.decision is None else "action"
 
 

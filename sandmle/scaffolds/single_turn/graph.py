@@ -1,4 +1,7 @@
-"""The single turn as a graph: `agent` asks the policy, `program` runs what it wrote, `submission` hands it in."""
+"""The single turn as a graph: `agent` asks the policy, `program` runs what it wrote, `submission` hands it in.
+
+Routers are coroutines: LangGraph hands a plain function to a thread, which costs more than all it decides.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
@@ -51,7 +54,7 @@ async def submission(state: SingleTurnState, runtime: Runtime[SingleTurnRun]) ->
     return {}
 
 
-def after_program(state: SingleTurnState) -> Literal["submission", "__end__"]:
+async def after_program(state: SingleTurnState) -> Literal["submission", "__end__"]:
     return "submission" if state["understood"] else "__end__"
 
 
