@@ -1,16 +1,15 @@
 """Episodes in, numbers out: how each agent did, with bootstrap intervals over tasks."""
 
-import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Final
 
+from sandmle.core.engine.measures import MEASURES, Measure
 from sandmle.core.engine.store import FailureRecord
 from sandmle.core.types.episode import Episode, Outcome
 from sandmle.core.types.report import AgentSummary, Estimate
-from sandmle.core.types.score import Medal
 
 N_RESAMPLES: Final = 1000
 INTERVAL: Final = (0.025, 0.975)
@@ -69,7 +68,7 @@ def _summary(key: tuple[str, str, str], episodes: Sequence[Episode]) -> AgentSum
     model, scaffold, feedback = key
     counting = [episode for episode in episodes if episode.outcome is not Outcome.INFRASTRUCTURE]
 
-    def over_tasks(measure: Callable[[Episode], float | None]) -> Estimate:
+    def over_tasks(measure: Measure) -> Estimate:
         by_task: dict[str, list[float]] = defaultdict(list)
         for episode in counting:
             value = measure(episode)
@@ -83,27 +82,5 @@ def _summary(key: tuple[str, str, str], episodes: Sequence[Episode]) -> AgentSum
         feedback=feedback,
         episodes=len(episodes),
         infrastructure_rate=1 - len(counting) / len(episodes),
-        valid=over_tasks(lambda episode: float(episode.grade is not None and episode.grade.valid)),
-        any_medal=over_tasks(_awarded(lambda episode: _medal(episode) is not Medal.NONE)),
-        gold=over_tasks(_awarded(lambda episode: _medal(episode) is Medal.GOLD)),
-        silver=over_tasks(_awarded(lambda episode: _medal(episode) is Medal.SILVER)),
-        bronze=over_tasks(_awarded(lambda episode: _medal(episode) is Medal.BRONZE)),
-        above_median=over_tasks(_awarded(lambda episode: episode.grade is not None and episode.grade.above_median)),
-        human_rank=over_tasks(_human_rank),
-        reward=over_tasks(lambda episode: episode.reward.total if episode.reward else None),
+        **{name: over_tasks(measure) for name, measure in MEASURES.items()},
     )
-
-
-def _awarded(holds: Callable[[Episode], bool]) -> Callable[[Episode], float | None]:
-    """A share over the tasks that award medals: those without thresholds (NaN) have no part in it."""
-    return lambda episode: None if math.isnan(episode.thresholds.bronze) else float(holds(episode))
-
-
-def _medal(episode: Episode) -> Medal:
-    return episode.grade.medal if episode.grade else Medal.NONE
-
-
-def _human_rank(episode: Episode) -> float:
-    """An episode without a valid submission counts 0, as in MLE-Dojo."""
-    rank = episode.grade.human_rank if episode.grade and episode.grade.valid else None
-    return 0.0 if rank is None else rank

@@ -5,10 +5,12 @@ seen depends first on which rules these were, so here families are drawn first, 
 within these. With a handful of families such intervals are wide, as they should be.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from sandmle.core.types.report import Estimate
 
@@ -17,6 +19,7 @@ INTERVAL: Final = (0.025, 0.975)
 
 Tree = Mapping[str, Mapping[str, Sequence[float]]]
 """Family to task to the values of its episodes; none of them empty."""
+Array = npt.NDArray[Any]
 
 
 def nested_estimate(values: Tree) -> Estimate:
@@ -33,33 +36,89 @@ def nested_difference(ours: Tree, theirs: Tree) -> Estimate:
     Raises:
         ValueError: the tasks differ.
     """
-    if _names(ours) != _names(theirs):
-        raise ValueError("only arms on the same tasks can be compared")
+    _same_tasks(ours, theirs)
     if not ours:
         return _nothing()
     first, second = _resampled([ours, theirs])
-    return _estimate(_mean(ours) - _mean(theirs), [a - b for a, b in zip(first, second, strict=True)], ours)
+    return _estimate(_mean(ours) - _mean(theirs), first - second, ours)
 
 
-def _resampled(arms: Sequence[Tree]) -> list[list[float]]:
+def nested_relative(ours: Tree, theirs: Tree) -> Estimate:
+    """The difference as a share of their mean, of a measure that is never negative; drawn as for the difference.
+
+    Where they have 0 and we have more, the gain is infinite; where both have 0, it is 0.
+
+    Raises:
+        ValueError: the tasks differ.
+    """
+    _same_tasks(ours, theirs)
+    if not ours:
+        return _nothing()
+    first, second = _resampled([ours, theirs])
+    [mean] = _relative(np.array([_mean(ours)]), np.array([_mean(theirs)]))
+    return _estimate(float(mean), _relative(first, second), ours)
+
+
+def verdict(difference: Estimate) -> str:
+    """What the interval of a difference allows to say, in words."""
+    if difference.tasks == 0:
+        return "not measured"
+    if difference.low > 0 or difference.high < 0:
+        return "above zero" if difference.mean > 0 else "below zero"
+    return "not told from zero"
+
+
+def common(ours: Tree, theirs: Tree) -> tuple[Tree, Tree]:
+    """Both without the tasks on which only one has a value."""
+
+    def cut(tree: Tree, other: Tree) -> Tree:
+        kept = {
+            family: {task: values for task, values in tasks.items() if task in other.get(family, {})}
+            for family, tasks in tree.items()
+        }
+        return {family: tasks for family, tasks in kept.items() if tasks}
+
+    return cut(ours, theirs), cut(theirs, ours)
+
+
+def _resampled(arms: Sequence[Tree]) -> list[Array]:
     """Means of each arm on the same resamples of families and tasks; the seed is fixed, so equal input gives equal."""
     names = _names(arms[0])
-    families = list(names)
-    rng = random.Random(0)
-    found: list[list[float]] = [[] for _ in arms]
-    for _ in range(RESAMPLES):
-        drawn = [
-            (family, task)
-            for family in rng.choices(families, k=len(families))
-            for task in rng.choices(names[family], k=len(names[family]))
-        ]
-        for arm, means in zip(arms, found, strict=True):
-            means.append(fmean(fmean(_redrawn(arm[family][task], rng)) for family, task in drawn))
-    return found
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, len(names), size=(RESAMPLES, len(names)))
+    totals = [np.zeros(RESAMPLES) for _ in arms]
+    tasks_drawn = np.zeros(RESAMPLES)
+    for number, (family, tasks) in enumerate(names.items()):
+        # One row for each time that the family was drawn: the resample that drew it.
+        rows = np.repeat(np.arange(RESAMPLES), (drawn == number).sum(axis=1))
+        chosen = rng.integers(0, len(tasks), size=(len(rows), len(tasks)))
+        tasks_drawn += np.bincount(rows, minlength=RESAMPLES) * len(tasks)
+        for total, arm in zip(totals, arms, strict=True):
+            sums = _redrawn([arm[family][task] for task in tasks], chosen, rng).sum(axis=1)
+            total += np.bincount(rows, weights=sums, minlength=RESAMPLES)
+    return [total / tasks_drawn for total in totals]
 
 
-def _redrawn(values: Sequence[float], rng: random.Random) -> Sequence[float]:
-    return values if len(values) == 1 else rng.choices(values, k=len(values))
+def _redrawn(episodes: Sequence[Sequence[float]], chosen: Array, rng: np.random.Generator) -> Array:
+    """The mean of each chosen task over as many episodes as it has, drawn anew each time: the shape of `chosen`."""
+    sizes = np.array([len(values) for values in episodes])
+    padded = np.zeros((len(episodes), sizes.max()))
+    for row, values in zip(padded, episodes, strict=True):
+        row[: len(values)] = values
+    size = sizes[chosen][..., None]
+    picked = (rng.random((*chosen.shape, sizes.max())) * size).astype(int)
+    inside = np.arange(sizes.max()) < size
+    return np.asarray((padded[chosen[..., None], picked] * inside).sum(axis=2) / size[..., 0])
+
+
+def _relative(ours: Array, theirs: Array) -> Array:
+    gain = np.where(ours > 0, np.inf, 0.0)
+    return np.asarray(np.divide(ours - theirs, theirs, out=gain, where=theirs != 0))
+
+
+def _same_tasks(ours: Tree, theirs: Tree) -> None:
+    if _names(ours) != _names(theirs):
+        raise ValueError("only arms on the same tasks can be compared")
 
 
 def _names(values: Tree) -> dict[str, list[str]]:
@@ -67,12 +126,14 @@ def _names(values: Tree) -> dict[str, list[str]]:
 
 
 def _mean(values: Tree) -> float:
-    return fmean(fmean(episodes) for tasks in values.values() for episodes in tasks.values())
+    # Summed in the order of names, so that the last digit does not depend on the order of the records.
+    names = _names(values)
+    return fmean(fmean(values[family][task]) for family, tasks in names.items() for task in tasks)
 
 
-def _estimate(mean: float, means: Sequence[float], values: Tree) -> Estimate:
-    ordered = sorted(means)
-    low, high = (ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in INTERVAL)
+def _estimate(mean: float, means: Array, values: Tree) -> Estimate:
+    ordered = np.sort(means)
+    low, high = (float(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) for share in INTERVAL)
     return Estimate(mean=mean, low=low, high=high, tasks=sum(map(len, values.values())))
 
 

@@ -1,16 +1,15 @@
 """Policies and controls on held-out tasks: whose episodes are whose, and what they came to."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from sandmle.core.engine.nested import Tree, nested_estimate
-from sandmle.core.types.episode import Episode, Outcome
+from sandmle.core.engine.measures import tree
+from sandmle.core.engine.nested import nested_estimate
+from sandmle.core.types.episode import Outcome
 from sandmle.core.types.report import Estimate
-from sandmle.core.types.score import Medal
-from sandmle.plugins.reports.results import PALETTE, AgentView, agents, human_rank
+from sandmle.plugins.reports.results import PALETTE, AgentView, agents
 from sandmle.plugins.reports.runs import RunView
 from sandmle.plugins.reports.training import TrainingView
 
@@ -91,34 +90,3 @@ def _arm(number: int, agent: AgentView, label: str, training: TrainingView | Non
         tasks=len(tasks),
         episodes=len(episodes),
     )
-
-
-def tree(episodes: Sequence[Episode], measure: str, families: Mapping[str, str]) -> Tree:
-    """A measure of episodes by family and task; a task of no known family is one of its own."""
-    value = _VALUES[measure]
-    found: dict[str, dict[str, list[float]]] = {}
-    for one in episodes:
-        number = None if one.outcome is Outcome.INFRASTRUCTURE else value(one)
-        if number is not None and math.isfinite(number):
-            family = families.get(one.task_id, f"unknown, of {one.task_id}")
-            found.setdefault(family, {}).setdefault(one.task_id, []).append(number)
-    return found
-
-
-def _medal(episode: Episode) -> float | None:
-    """None where a task awards no medals (its thresholds are NaN)."""
-    if math.isnan(episode.thresholds.bronze):
-        return None
-    return float(episode.grade is not None and episode.grade.valid and episode.grade.medal is not Medal.NONE)
-
-
-def reward_of(episode: Episode) -> float | None:
-    return None if episode.reward is None else episode.reward.total
-
-
-_VALUES: Final[Mapping[str, Callable[[Episode], float | None]]] = {
-    "any_medal": _medal,
-    "valid": lambda episode: float(episode.grade is not None and episode.grade.valid),
-    "human_rank": human_rank,
-    "reward": reward_of,
-}

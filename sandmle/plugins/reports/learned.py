@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from sandmle.core.engine.nested import Tree, nested_difference
+from sandmle.core.engine.measures import reward_of, tree
+from sandmle.core.engine.nested import common, nested_difference, verdict
 from sandmle.core.errors import UsageError
 from sandmle.core.types.episode import Episode, Outcome
 from sandmle.core.types.report import Estimate
-from sandmle.plugins.reports.arms import LOCAL, MEASURES, Arm, read_arms, reward_of, tree
+from sandmle.plugins.reports.arms import LOCAL, MEASURES, Arm, read_arms
 from sandmle.plugins.reports.results import AgentView
 from sandmle.plugins.reports.runs import RunView, read_run
 from sandmle.plugins.reports.training import TrainingView, read_training
@@ -27,18 +28,9 @@ class Gap:
     over: Arm
     estimates: Mapping[str, Estimate]
 
-    def decided(self, measure: str) -> bool:
-        """Whether the interval leaves out zero."""
-        one = self.estimates[measure]
-        return one.low > 0 or one.high < 0
-
     def verdict(self, measure: str) -> str:
         """What the interval allows to say, in words."""
-        if self.estimates[measure].tasks == 0:
-            return "not measured"
-        if not self.decided(measure):
-            return "not told from zero"
-        return "above zero" if self.estimates[measure].mean > 0 else "below zero"
+        return verdict(self.estimates[measure])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,22 +117,9 @@ def _gaps(last: Arm, arms: Sequence[Arm], families: Mapping[str, str]) -> tuple[
                 tree([one for one in arm.agent.episodes if one.task_id in shared], measure, families)
                 for arm in (last, other)
             )
-            estimates[measure] = nested_difference(*_common(ours, theirs))
+            estimates[measure] = nested_difference(*common(ours, theirs))
         found.append(Gap(over=other, estimates=estimates))
     return tuple(found)
-
-
-def _common(ours: Tree, theirs: Tree) -> tuple[Tree, Tree]:
-    """Both without the tasks on which only one has a value."""
-
-    def cut(tree: Tree, other: Tree) -> Tree:
-        kept = {
-            family: {task: values for task, values in tasks.items() if task in other.get(family, {})}
-            for family, tasks in tree.items()
-        }
-        return {family: tasks for family, tasks in kept.items() if tasks}
-
-    return cut(ours, theirs), cut(theirs, ours)
 
 
 def _pair(before: Arm, after: Arm) -> Pair | None:

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Final
 
 from sandmle.core.engine.evaluation import summarize
+from sandmle.core.engine.measures import human_rank
 from sandmle.core.types.episode import Episode, Outcome, Timings
 from sandmle.core.types.report import AgentSummary
 from sandmle.core.types.score import Medal
@@ -150,12 +151,6 @@ def matrix(task_ids: Sequence[str], rows: Sequence[AgentView]) -> dict[str, tupl
     for task_id in task_ids:
         by_task[task_id] = tuple(_cell(mine.get(task_id, ())) for mine in grouped)
     return by_task
-
-
-def human_rank(episode: Episode) -> float:
-    """HumanRank of an episode; 0 without a valid submission, as in MLE-Dojo."""
-    rank = episode.grade.human_rank if episode.grade is not None and episode.grade.valid else None
-    return 0.0 if rank is None else rank
 
 
 def _cell(episodes: Sequence[Episode]) -> Cell:

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sandmle.core.engine.measures import human_rank
 from sandmle.core.types.episode import Episode, Outcome
 from sandmle.core.types.message import ModelReply
 from sandmle.core.types.score import Grade
 from sandmle.core.types.trajectory import Step
 from sandmle.plugins.reports import numbers
-from sandmle.plugins.reports.results import AgentView, human_rank, medal_word
+from sandmle.plugins.reports.results import AgentView, medal_word
 
 MAX_PROMPT: Final = 3_000
 MAX_THOUGHT: Final = 4_000
