@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from sandmle.core.conformance import sandbox_cells as cells
-from sandmle.core.contracts.sandbox import DATA_DIR, Sandbox, SandboxSession
-from sandmle.core.types.sandbox import CellResult, CellStatus, FetchedFiles, FetchRefusal, SandboxLimits
+from sandmle.core.contracts.sandbox import DATA_DIR, Sandbox, SandboxSession, WatchableSession
+from sandmle.core.types.sandbox import CellOutput, CellResult, CellStatus, FetchedFiles, FetchRefusal, SandboxLimits
 
 Check = Callable[[Sandbox, Path], Awaitable[None]]
 """A check gets a started sandbox and an empty directory on the host."""
@@ -158,6 +158,25 @@ async def a_deadline_ends_the_session(sandbox: Sandbox, directory: Path) -> None
         _expect(await session.run("1", DEADLINE_S), CellStatus.DIED, "a cell after a timeout")
         got = await session.fetch("early", 100)
         _same(got, {"early": b"kept"}, "after a timeout")
+
+
+async def a_running_cell_can_be_watched(sandbox: Sandbox, directory: Path) -> None:
+    """Where a session offers it, what a cell has written is seen while it runs and after it was killed."""
+    async with _open(sandbox) as session:
+        if not isinstance(session, WatchableSession):
+            return
+        assert await session.output_so_far() == CellOutput(stdout="", stderr=""), "output before the first cell"
+        code = "import sys, time\nprint('half way', flush=True)\nprint('warned', file=sys.stderr, flush=True)"
+        running = asyncio.create_task(session.run(f"{code}\ntime.sleep(600)", DEADLINE_S))
+        shown = CellOutput(stdout="half way\n", stderr="warned\n")
+        while not running.done() and await session.output_so_far() != shown:
+            await asyncio.sleep(0.05)
+        assert not running.done(), f"a running cell showed nothing of what it wrote: {await session.output_so_far()}"
+        await session.end()
+        result = await running
+        _expect(result, CellStatus.DIED, "a cell whose session was ended")
+        assert result.stdout == "half way\n", f"what a killed cell had written is lost: {result.stdout!r}"
+        assert (await session.output_so_far()).stdout == "half way\n", "what a killed cell had written is not shown"
 
 
 async def dying_is_the_sessions_own_act(sandbox: Sandbox, directory: Path) -> None:
@@ -352,6 +371,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     output_is_safe_to_show,
     a_long_cell_runs,
     a_deadline_ends_the_session,
+    a_running_cell_can_be_watched,
     dying_is_the_sessions_own_act,
     memory_is_limited,
     only_plain_files_are_fetched,

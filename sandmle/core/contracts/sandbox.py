@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from sandmle.core.types.sandbox import (
+    CellOutput,
     CellResult,
     FetchedFiles,
     FetchRefusal,
@@ -55,6 +56,19 @@ class SandboxSession(Protocol):
 
     async def end(self) -> None:
         """Kill everything the session runs and keep its files for `fetch`. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class WatchableSession(Protocol):
+    """A session whose running cell can be looked at. Optional: cells that take hours need it, others do not."""
+
+    async def output_so_far(self) -> CellOutput:
+        """What the running cell has written, or the last one if none runs; nothing before the first.
+
+        May be called at any time inside the session's block, also while `run` waits and after a death. What is
+        still in the buffers of the code itself is not seen.
+        """
         ...
 
 

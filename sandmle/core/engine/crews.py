@@ -18,6 +18,7 @@ from sandmle.core.engine.settings import RunSettings
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError, SandboxError
 from sandmle.core.hooks.registry import Kind
+from sandmle.core.types.sandbox import SandboxLimits
 from sandmle.core.types.trajectory import ActionKind
 
 START_DEADLINE_S: Final = 300.0
@@ -103,7 +104,14 @@ def _rules(settings: RunSettings) -> Rules:
         episode_timeout_s=settings.episode_timeout_s,
         max_scored_submissions=settings.max_scored_submissions,
     )
-    return Rules(feedback=settings.feedback, limits=limits, withheld=_withheld(settings))
+    return Rules(
+        feedback=settings.feedback,
+        limits=limits,
+        sandbox_limits=SandboxLimits(
+            memory_mb=settings.memory_mb, workdir_mb=settings.workdir_mb, processes=settings.processes
+        ),
+        withheld=_withheld(settings),
+    )
 
 
 def _withheld(settings: RunSettings) -> frozenset[ActionKind]:

@@ -1,11 +1,14 @@
 """What can be configured, with the defaults. How the values are found and merged is `config.py`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from sandmle.core.types.reward import PRESETS
+from sandmle.core.types.sandbox import SandboxLimits
 from sandmle.core.types.trajectory import FeedbackMode
+
+_LIMITS: Final = SandboxLimits()
 
 
 class _Section(BaseModel):
@@ -77,7 +80,14 @@ class RunSettings(_Section):
     llm_timeout_s: Annotated[float, Field(gt=0)] = 120.0
     max_turns: Annotated[int, Field(ge=1)] = 15
     cell_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    """Deadline of one cell; hours are fine, where `episode_timeout_s` has room for them."""
     episode_timeout_s: Annotated[float, Field(gt=0)] = 900.0
+    memory_mb: Annotated[int, Field(ge=64)] = _LIMITS.memory_mb
+    """Memory of one session, MiB."""
+    workdir_mb: Annotated[int, Field(ge=1)] = _LIMITS.workdir_mb
+    """Size of a session's work directory, MiB. It may lie in memory."""
+    processes: Annotated[int, Field(ge=1)] = _LIMITS.processes
+    """Processes and threads of one session."""
     max_scored_submissions: Annotated[int, Field(ge=1)] = 10
     withheld_actions: tuple[Literal["run_code", "submit"], ...] = ()
     """Actions that the environment does not offer; a scaffold that needs one of them is refused. Without `submit` an

@@ -45,6 +45,14 @@ class CellResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CellOutput:
+    """What a cell has written so far, cleaned and capped as in `CellResult`."""
+
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxLimits:
     """What one session may use."""
 

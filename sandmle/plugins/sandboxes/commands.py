@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,10 +28,15 @@ def run(
     ] = None,
     timeout: Annotated[float, typer.Option("--timeout", min=0.01, help="Seconds for each cell.")] = 60.0,
     memory_mb: Annotated[int, typer.Option("--memory-mb", min=64, help="Memory of the session, MiB.")] = 2048,
+    workdir_mb: Annotated[int, typer.Option("--workdir-mb", min=1, help="Its work directory, MiB.")] = 128,
+    processes: Annotated[int, typer.Option("--processes", min=1, help="Its processes and threads at once.")] = 32,
     max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Largest file fetched.")] = 64 * 1024 * 1024,
     as_json: Json = False,
 ) -> None:
-    """Run files as the cells of one session; exits 0 when the sandbox worked, whatever the cells did."""
+    """Run files as the cells of one session; exits 0 when the sandbox worked, whatever the cells did.
+
+    What a cell that takes longer than a moment writes is shown on stderr while it runs.
+    """
     from sandmle.core.types.sandbox import SandboxLimits
     from sandmle.plugins.sandboxes.trial import Trial, perform, read_cells
 
@@ -40,9 +46,9 @@ def run(
         fetch=tuple(fetch or ()),
         timeout_s=timeout,
         max_bytes=max_bytes,
-        limits=SandboxLimits(memory_mb=memory_mb),
+        limits=SandboxLimits(memory_mb=memory_mb, workdir_mb=workdir_mb, processes=processes),
     )
-    document = asyncio.run(perform(_make(context, backend), trial))
+    document = asyncio.run(perform(_make(context, backend), trial, partial(typer.echo, err=True)))
     if as_json:
         typer.echo(json.dumps(document, allow_nan=False))
         return

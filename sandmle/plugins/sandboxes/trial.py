@@ -12,6 +12,7 @@ from sandmle.core.contracts.sandbox import Sandbox, SandboxSession
 from sandmle.core.errors import UsageError
 from sandmle.core.types.sandbox import CellResult, FetchRefusal, SandboxLimits
 from sandmle.plugins.sandboxes.isolation.probes import attack
+from sandmle.plugins.sandboxes.watching import Tell, run_watched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,13 @@ def read_cells(paths: Sequence[Path]) -> tuple[tuple[str, str], ...]:
     return tuple(cells)
 
 
-async def perform(sandbox: Sandbox, trial: Trial) -> dict[str, Any]:
+async def perform(sandbox: Sandbox, trial: Trial, tell: Tell) -> dict[str, Any]:
     """Run a trial in a sandbox that is not started yet.
+
+    Args:
+        sandbox: Started and closed here.
+        trial: What to do.
+        tell: Gets what cells write while they run, a line at a time, after the name of the cell.
 
     Returns:
         `backend`, `level`, `cells` (one record each, also for those after a death) and `fetched`.
@@ -63,7 +69,10 @@ async def perform(sandbox: Sandbox, trial: Trial) -> dict[str, Any]:
         _started(sandbox),
         sandbox.session(public_dir=trial.public_dir, limits=trial.limits) as session,
     ):
-        cells = [_record(name, await session.run(code, trial.timeout_s)) for name, code in trial.cells]
+        cells = [
+            _record(name, await run_watched(session, code, trial.timeout_s, _named(name, tell)))
+            for name, code in trial.cells
+        ]
         # What still runs in the background must not change the files while they are copied.
         await session.end()
         fetched = {path: await _fetch(session, path, trial.max_bytes) for path in trial.fetch}
@@ -92,6 +101,10 @@ async def _started(sandbox: Sandbox) -> AsyncIterator[None]:
         yield
     finally:
         await sandbox.close()
+
+
+def _named(name: str, tell: Tell) -> Tell:
+    return lambda line: tell(f"{name}: {line}")
 
 
 def _record(name: str, result: CellResult) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import time
 from typing import Any, Final
 
 from sandmle.core.contracts.sandbox import DATA_DIR
-from sandmle.core.types.sandbox import CellResult, CellStatus, FetchedFiles, FetchRefusal, SandboxLimits
+from sandmle.core.types.sandbox import CellOutput, CellResult, CellStatus, FetchedFiles, FetchRefusal, SandboxLimits
 from sandmle.plugins.sandboxes.fetch import fetch_all, fetch_file
 from sandmle.plugins.sandboxes.jupyter.kernel import Kernel
 from sandmle.plugins.sandboxes.jupyter.record import Record
@@ -22,6 +22,7 @@ class JupyterSession:
         self._kernel = kernel
         self._limits = limits
         self._skip = DATA_DIR if has_data else None
+        self._record = Record(limits.output_chars)
         self._turn = asyncio.Lock()
         self._death: str | None = None
 
@@ -30,7 +31,7 @@ class JupyterSession:
         async with self._turn:
             if self._death is not None:
                 return CellResult(status=CellStatus.DIED, stdout="", stderr=f"[{self._death}]", wall_s=0.0)
-            record = Record(self._limits.output_chars)
+            record = self._record = Record(self._limits.output_chars)
             began = time.monotonic()
             try:
                 status, why = await self._run(code, timeout_s, record)
@@ -44,6 +45,10 @@ class JupyterSession:
                 self._death = self._death or f"the session is dead: {why}"
                 record.note(self._death)
             return CellResult(status=status, stdout=record.stdout(), stderr=record.stderr(), wall_s=wall_s)
+
+    async def output_so_far(self) -> CellOutput:
+        """What has arrived of the running or last cell."""
+        return CellOutput(stdout=self._record.stdout(), stderr=self._record.stderr())
 
     async def fetch(self, path: str, max_bytes: int) -> FetchedFiles | FetchRefusal:
         """Copy one file by the descriptor of the work directory."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 from sandmle.core.contracts.sandbox import DATA_DIR
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import (
+    CellOutput,
     CellResult,
     CellStatus,
     FetchedFiles,
@@ -79,6 +80,11 @@ class ProcessSession:
             if remark:
                 stderr = f"{stderr}{'' if stderr.endswith(chr(10)) or not stderr else chr(10)}[{remark}]"
             return CellResult(status=status, stdout=stdout, stderr=stderr, wall_s=wall_s)
+
+    async def output_so_far(self) -> CellOutput:
+        """What the running or last cell has written: it goes to files that the host holds, too."""
+        stdout, stderr = await self._written()
+        return CellOutput(stdout=stdout, stderr=stderr)
 
     async def fetch(self, path: str, max_bytes: int) -> FetchedFiles | FetchRefusal:
         """Copy one file by the descriptor of the work directory."""
