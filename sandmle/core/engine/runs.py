@@ -52,7 +52,7 @@ async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSum
     expected = len(tasks) * settings.group_size
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(open_chat_model(toolkit, settings.model))
-        store = stack.enter_context(open_store(out, _record_of(toolkit, tasks)))
+        store = stack.enter_context(open_store(out, record_of(toolkit, tasks)))
         announcer = stack.enter_context(_announcing(toolkit, store, trackers))
         announcer.emit(RunStarted(run_id=plan.run_id, episodes=expected, done=len(store.done)))
         if len(store.done) < expected:
@@ -80,7 +80,7 @@ def load_tasks(toolkit: Toolkit) -> list[Task]:
     return list(found.values())
 
 
-def _record_of(toolkit: Toolkit, tasks: Sequence[Task]) -> dict[str, Any]:
+def record_of(toolkit: Toolkit, tasks: Sequence[Task]) -> dict[str, Any]:
     """What must not change between two starts of a run."""
     settings = toolkit.settings
     presets = settings.reward.presets

@@ -14,8 +14,10 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from sandmle.core.engine.matrix_text import relative
 from sandmle.plugins.reports import charts, curves, markdown, numbers, trajectories
 from sandmle.plugins.reports.corpus import TaskView, read_card
+from sandmle.plugins.reports.crossing.heat import heat_map
 from sandmle.plugins.reports.page import Page
 from sandmle.plugins.reports.results import AgentView
 
@@ -57,6 +59,7 @@ def build(page: Page) -> Report:
         charts=charts.overview(page),
         curves=None if page.learned is None else curves.learned_charts(page.learned),
         columns=curves.columns,
+        heat_map=None if page.crossed is None else heat_map(page.crossed),
         pair=_pair(env, page),
         pair_title=_pair_title(page),
         cards=cards,
@@ -88,7 +91,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     forms = (numbers.score, numbers.fixed, numbers.percent, numbers.seconds)
-    differences = (numbers.signed, numbers.points, numbers.measured)
+    differences = (numbers.signed, numbers.points, relative, numbers.measured)
     for filter_ in (*forms, *differences, markdown.render):
         env.filters[filter_.__name__] = filter_
     return env

@@ -1,4 +1,4 @@
-"""`sandmle report`: parse, gather, build, write, say what was written."""
+"""`sandmle report`: parse, have the page made, say what was written."""
 
 import json
 from pathlib import Path
@@ -24,28 +24,16 @@ def report(
             "--held-out", help="Run directory of a trained policy or a control on held-out tasks; may be repeated."
         ),
     ] = None,
+    matrix: Annotated[Path | None, typer.Option("--matrix", help="Directory that `sandmle matrix` filled.")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="The HTML file to write.")] = Path("report.html"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document about the report.")] = False,
 ) -> None:
     """Write one HTML file: tasks made, what agents did with them, what a policy learned, and whole trajectories."""
-    from datetime import UTC, datetime
-    from importlib.metadata import version
+    from sandmle.plugins.reports.making import make_report
 
-    from sandmle.plugins.reports.build import build
-    from sandmle.plugins.reports.page import gather
-    from sandmle.plugins.reports.writing import write_page
-
-    made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    page = gather(
-        tasks,
-        run or [],
-        made_at=made_at,
-        version=version("sandmle"),
-        training_dirs=training or [],
-        held_out_dirs=held_out or [],
+    page, built = make_report(
+        out, tasks=tasks, runs=run or [], trainings=training or [], held_out=held_out or [], matrix=matrix
     )
-    built = build(page)
-    write_page(out, built.html)
     document = describe(page, built)
     if as_json:
         typer.echo(json.dumps({"report": str(out), **document}))
@@ -80,4 +68,5 @@ def describe(page: "Page", built: "Report") -> dict[str, Any]:
         ],
         "caveats": list(page.caveats),
         **learned,
+        **({} if page.crossed is None else {"matrix": page.crossed.as_json()}),
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from sandmle.core.engine.matrix_table import Matrix, read_matrix
 from sandmle.core.errors import UsageError
 from sandmle.core.types.episode import Episode, Outcome
 from sandmle.core.types.sandbox import IsolationLevel
@@ -55,6 +56,8 @@ class Page:
     part_rows: tuple[PartRow, ...]
     learned: LearnedView | None
     """None when no training was named."""
+    crossed: Matrix | None
+    """Models by scaffolds; None when no matrix was named."""
     caveats: tuple[str, ...]
     episodes: int
     expected: int
@@ -75,8 +78,9 @@ def gather(
     version: str,
     training_dirs: Sequence[Path] = (),
     held_out_dirs: Sequence[Path] = (),
+    matrix_dir: Path | None = None,
 ) -> Page:
-    """Read a corpus, runs, trainings, or several of these.
+    """Read a corpus, runs, trainings, a matrix, or several of these.
 
     Args:
         tasks: the corpus.
@@ -85,12 +89,16 @@ def gather(
         version: of sandmle.
         training_dirs: output directories of trainers.
         held_out_dirs: runs that measure the trained policies.
+        matrix_dir: of models by scaffolds.
 
     Raises:
         UsageError: nothing was named, or one of them cannot be read; the message says which and why.
     """
-    if tasks is None and not run_dirs and not training_dirs and not held_out_dirs:
-        raise UsageError("nothing to report on; name a corpus with --tasks, runs with --run, or trainings (--training)")
+    if tasks is None and matrix_dir is None and not run_dirs and not training_dirs and not held_out_dirs:
+        raise UsageError(
+            "nothing to report on; name a corpus with --tasks, runs with --run, trainings (--training) or a matrix "
+            "(--matrix)"
+        )
     corpus = None if tasks is None else read_corpus(tasks)
     names = _names(run_dirs)
     runs = {name: read_run(folder) for name, folder in zip(names, run_dirs, strict=True)}
@@ -110,6 +118,7 @@ def gather(
         ),
         part_rows=part_rows(found),
         learned=read_learned(training_dirs, held_out_dirs, families),
+        crossed=None if matrix_dir is None else read_matrix(matrix_dir),
         caveats=tuple(_caveats(corpus, runs, found, known, played)),
         episodes=sum(len(run.episodes) for run in runs.values()),
         expected=sum(len(run.episodes) if run.expected is None else run.expected for run in runs.values()),

@@ -1,4 +1,4 @@
-"""Adds `sandmle report` to the program."""
+"""Adds `sandmle report` and `sandmle matrix` to the program."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 @hookimpl
 def sandmle_register_commands(app: "typer.Typer") -> None:
-    """Add the command that writes a report."""
+    """Add the commands that write a report, and one that plays what it is of first."""
     from sandmle.plugins.reports.commands import report
+    from sandmle.plugins.reports.crossing.commands import matrix
 
     app.command()(report)
+    app.command()(matrix)

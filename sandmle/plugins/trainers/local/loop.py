@@ -15,6 +15,7 @@ from typing import Any, Final
 from sandmle.core.contracts.policy import TrainablePolicy
 from sandmle.core.engine.attempt import Crew
 from sandmle.core.engine.crews import check_names, open_crew
+from sandmle.core.engine.lessons import Lesson, read_lessons, write_lessons
 from sandmle.core.engine.recording import derived
 from sandmle.core.engine.summary import json_ready
 from sandmle.core.engine.tasks import Task
@@ -70,6 +71,8 @@ async def run_grpo(
     _refuse_overlap(training, validation)
     record = _record_of(toolkit, config, training, validation)
     with open_output(out, record) as output:
+        lesson = Lesson(method="grpo", scaffolds=(toolkit.settings.run.scaffold,))
+        write_lessons(out, (*read_lessons(config.policy), lesson))
         if output.newest() is None:
             await _begin(toolkit, config, output)
         newest = output.newest() or 0

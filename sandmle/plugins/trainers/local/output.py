@@ -1,6 +1,7 @@
 """The output directory of a training run: what it was asked for, its metrics, its checkpoints.
 
     config.toml          what was asked for; a resumed run must ask for the same
+    lessons.json         which trainings the policy has been through, and under which scaffolds
     metrics.jsonl        one line per step
     evaluations.jsonl    one line per evaluation
     checkpoints/0012/    weights and tokenizer as `local/PATH` opens them, and trainer.pt

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sandmle.core.contracts.policy import TrainablePolicy
+from sandmle.core.engine.lessons import Lesson, read_lessons, write_lessons
 from sandmle.core.engine.recording import derived
 from sandmle.core.engine.store import EPISODES
 from sandmle.core.engine.toolkit import Toolkit
@@ -76,6 +77,8 @@ async def run_sft(
         "demos": {str(n): hashlib.sha256((run / EPISODES).read_bytes()).hexdigest() for n, run in enumerate(demos)},
     }
     with open_output(out, record) as output:
+        lesson = Lesson(method="sft", scaffolds=tuple(sorted({one.scaffold for one in found.episodes})))
+        write_lessons(out, (*(read_lessons(config.policy) if config.policy else ()), lesson))
         if output.newest() is None:
             await _begin(toolkit, config, found, output)
         newest = output.newest() or 0
