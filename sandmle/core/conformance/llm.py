@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sandmle.core.contracts.llm import ChatModel
-from sandmle.core.errors import PluginError, ProviderError
+from sandmle.core.conformance.shape import check_shape
+from sandmle.core.contracts.llm import ChatModel, LlmProvider
+from sandmle.core.errors import PluginError, ProviderError, boundary
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions, Usage
 
 Script = Sequence[str | ModelReply] | Callable[[Sequence[Message], ReplyOptions], str | ModelReply]
@@ -57,6 +58,36 @@ class ScriptedModel:
         self.closed += 1
 
 
+async def check_provider(
+    provider: LlmProvider,
+    model: str,
+    messages: Sequence[Message] = (Message(role="user", content="Say one word."),),
+    *,
+    deterministic: bool = True,
+) -> None:
+    """Open a model of a provider and check it.
+
+    Args:
+        provider: made once as for a run.
+        model: the whole string of a model that it has, such as `mine/small`.
+        messages: a conversation the model can answer.
+        deterministic: whether the same sample index is to give the same reply.
+
+    Raises:
+        PluginError: provider or model break a promise of their contract; the message says which.
+        ConfigError: the provider has no such model.
+        ProviderError: the model could not answer.
+    """
+    what = f"the provider of {model!r}"
+    check_shape(provider, LlmProvider, what)
+    with boundary(PluginError, f"{what} failed in its open_model()"):
+        opened = provider.open_model(model)
+    check_shape(opened, ChatModel, f"what {what} opens")
+    if opened.name != model:
+        raise PluginError(f"{what} opened a model named {opened.name!r}; its name is the string it was opened by")
+    await check_chat_model(opened, messages, deterministic=deterministic)
+
+
 async def check_chat_model(
     model: ChatModel,
     messages: Sequence[Message] = (Message(role="user", content="Say one word."),),
@@ -74,16 +105,20 @@ async def check_chat_model(
         PluginError: it breaks a promise of the contract; the message says which.
         ProviderError: it could not answer.
     """
+    check_shape(model, ChatModel, "the chat model")
     if not model.name.strip():
         raise PluginError("a chat model has no name")
     before = tuple(messages)
+    asking = f"model {model.name!r} failed; what it cannot answer is a ProviderError"
     try:
-        first = await model.reply(messages, ReplyOptions(sample_index=1))
+        with boundary(PluginError, asking):
+            first = await model.reply(messages, ReplyOptions(sample_index=1))
         _check_reply(model.name, first)
         if tuple(messages) != before:
             raise PluginError(f"model {model.name!r} changed the conversation it was given")
         options = [ReplyOptions(sample_index=1 + at % 2) for at in range(6)]
-        together = await asyncio.gather(*(model.reply(messages, one) for one in options))
+        with boundary(PluginError, asking):
+            together = await asyncio.gather(*(model.reply(messages, one) for one in options))
         for reply in together:
             _check_reply(model.name, reply)
         if deterministic and {reply.text for reply in together[::2]} != {first.text}:

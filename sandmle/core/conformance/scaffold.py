@@ -1,9 +1,11 @@
 """A scripted episode for tests, and the checks that every `Scaffold` has to pass. Shipped to plugin authors."""
 
 import asyncio
+import inspect
 import random
 from collections.abc import Callable, Sequence
 
+from sandmle.core.conformance.shape import check_shape
 from sandmle.core.contracts.scaffold import (
     EpisodeContext,
     EpisodeLimits,
@@ -12,13 +14,13 @@ from sandmle.core.contracts.scaffold import (
     TaskView,
     needed_actions,
 )
-from sandmle.core.errors import PluginError, SandboxError
+from sandmle.core.errors import PluginError, SandboxError, boundary
 from sandmle.core.types.message import Message, ModelReply, ToolSpec
 from sandmle.core.types.sandbox import CellStatus
 from sandmle.core.types.trajectory import Action, ActionKind, FeedbackMode, Observation, StopReason
 
 LIMITS = EpisodeLimits(max_turns=6, cell_timeout_s=5.0, episode_timeout_s=60.0, max_scored_submissions=3)
-DEADLINE_S = 60.0
+DEADLINE_S = 30.0
 """A scaffold that plays six scripted turns for longer than this hangs."""
 
 Speak = Callable[[Sequence[Message], int], str | ModelReply]
@@ -138,34 +140,61 @@ async def check_scaffold(scaffold: Scaffold, speak: Speak | Sequence[str | Model
     Raises:
         PluginError: it breaks a promise of the contract; the message says which.
     """
+    what = f"scaffold {getattr(scaffold, 'name', '?')!r}"
+    check_shape(scaffold, Scaffold, what)
+    if not isinstance(scaffold.name, str) or not scaffold.name.strip():
+        raise PluginError("a scaffold has no name")
     await _check_ends(scaffold, speak)
     await _check_passes_over(scaffold, speak)
     await _check_passes_failures(scaffold, speak)
     await _check_endures_nonsense(scaffold)
     await _check_keeps_no_state(scaffold, speak)
-    if not scaffold.name.strip():
-        raise PluginError("a scaffold has no name")
-    strange = [kind for kind in needed_actions(scaffold) if not isinstance(kind, ActionKind)]
+    with boundary(PluginError, f"{what}: its `needs` cannot be read"):
+        strange = [kind for kind in needed_actions(scaffold) if not isinstance(kind, ActionKind)]
     if strange:
-        raise PluginError(f"scaffold {scaffold.name!r}: `needs` holds {strange[0]!r}, which is no ActionKind")
-    picture = scaffold.mermaid()
-    if ("graph" not in picture and "flowchart" not in picture) or ("--" not in picture and "-." not in picture):
-        raise PluginError(f"scaffold {scaffold.name!r}: mermaid() does not draw a graph")
+        raise PluginError(f"{what}: `needs` holds {strange[0]!r}, which is no ActionKind")
+    with boundary(PluginError, f"{what} failed in its mermaid()"):
+        picture: object = scaffold.mermaid()
+    if not isinstance(picture, str) or not _draws(picture):
+        raise PluginError(f"{what}: mermaid() does not draw a graph")
+
+
+def _draws(picture: str) -> bool:
+    return ("graph" in picture or "flowchart" in picture) and ("--" in picture or "-." in picture)
 
 
 async def play(scaffold: Scaffold, episode: EpisodeContext) -> StopReason:
     """Run one episode as the rollout engine does: returning is `finished`, `EpisodeOver` says why else.
 
     Raises:
-        PluginError: the scaffold does not come to an end.
+        PluginError: the scaffold raises, does not come to an end, or returns something.
+        InfrastructureError: it let a failure of the machinery pass, as it should.
     """
+    what = f"scaffold {scaffold.name!r}"
+    try:
+        with boundary(PluginError, f"{what} failed in its run()"):
+            return await _played(scaffold, episode, what)
+    except PluginError as problem:
+        if isinstance(problem.__cause__, TimeoutError):
+            raise PluginError(f"{what} did not end within {DEADLINE_S:g} s") from problem
+        raise
+
+
+async def _played(scaffold: Scaffold, episode: EpisodeContext, what: str) -> StopReason:
     try:
         async with asyncio.timeout(DEADLINE_S):
-            await scaffold.run(episode)
+            running: object = scaffold.run(episode)
+            if not inspect.isawaitable(running):
+                raise PluginError(
+                    f"{what}: run() gave a {type(running).__name__} that cannot be awaited; write `async def run`"
+                )
+            returned = await running
     except EpisodeOver as over:
         return over.reason
-    except TimeoutError as problem:
-        raise PluginError(f"scaffold {scaffold.name!r} did not end within {DEADLINE_S:g} s") from problem
+    if returned is not None:
+        raise PluginError(
+            f"{what}: run() returned a {type(returned).__name__}; it ends an episode by returning nothing"
+        )
     return StopReason.FINISHED
 
 
