@@ -9,7 +9,7 @@ from sandmle.plugins.llms.offline.agent.player import Strength
 from sandmle.plugins.llms.offline.agent.player import play as play_agent
 from sandmle.plugins.llms.offline.agent.tree.player import play_tree
 from sandmle.plugins.llms.offline.demonstrator.player import Style
-from sandmle.plugins.llms.offline.demonstrator.player import play as play_demonstrator
+from sandmle.plugins.llms.offline.demonstrator.protocols import play_in_protocol
 from sandmle.plugins.llms.offline.roles.player import play as play_roles
 
 Player = Callable[[Sequence[Message], int], str | ModelReply]
@@ -23,7 +23,7 @@ def _agent(strength: Strength) -> Player:
 
 
 def _demonstrator(style: Style) -> Player:
-    return lambda messages, sample_index: play_demonstrator(messages, style, sample_index)
+    return lambda messages, sample_index: play_in_protocol(messages, style, sample_index)
 
 
 PLAYERS: Final[Mapping[str, Player]] = MappingProxyType(

@@ -10,6 +10,7 @@ from sandmle.plugins.llms.offline.agent.conversation import Conversation, Turn, 
 from sandmle.plugins.llms.offline.agent.speech import Utterance, Wish
 
 _RESULT: Final = re.compile(r"#### (?:Results|Error) ####\n(.*)\n#### End of \w+ ####", re.DOTALL)
+_FENCED: Final = re.compile(r"```json\n(.*?)\n```", re.DOTALL)
 CUT: Final = "the reply was cut by the token limit"
 
 
@@ -53,8 +54,9 @@ def _turns(action: str, code: str, response: str) -> list[Turn]:
 
 
 def _read_action(text: str) -> tuple[str, str]:
+    fenced = _FENCED.search(text)
     try:
-        said: Any = json.loads(text)
+        said: Any = json.loads(fenced[1] if fenced else text)
         [argument] = said["params"].values()
         return str(said["action"]), str(argument)
     except (ValueError, TypeError, KeyError, AttributeError):
