@@ -1,6 +1,7 @@
 """The configuration sections of the built-in sandboxes."""
 
 import os
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,10 +14,25 @@ def _some_zygotes() -> int:
     return max(1, min(_ZYGOTES_AT_MOST, len(os.sched_getaffinity(0)) // 2))
 
 
-class ProcessConfig(BaseModel):
-    """`[plugin.sandbox.process]`: sessions forked from a preloaded interpreter."""
+class _Heavy(BaseModel):
+    """What sessions with long and heavy cells need."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cold: bool = False
+    """A fresh interpreter for each session, with as many threads as there are processors, instead of a fork of a
+    preloaded one."""
+    gpus: Literal["all"] | tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Numbers of the NVIDIA GPUs that sessions may use, or `all`; then sessions are cold."""
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether sessions are fresh interpreters."""
+        return self.cold or bool(self.gpus)
+
+
+class ProcessConfig(_Heavy):
+    """`[plugin.sandbox.process]`: sessions forked from a preloaded interpreter."""
 
     zygotes: int = Field(default_factory=_some_zygotes, ge=1, le=256)
     """Preloaded interpreters to fork from; sessions are spread over them."""
@@ -47,10 +63,8 @@ class JupyterConfig(BaseModel):
     """How long a kernel may take to start, seconds."""
 
 
-class DockerConfig(BaseModel):
+class DockerConfig(_Heavy):
     """`[plugin.sandbox.docker]`: sessions forked from a preloaded interpreter inside a hardened container."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: str = Field(default="sandmle/sandbox", min_length=1)
     """The image to run. It needs Python 3.11 or newer and nothing else; it is never pulled."""
@@ -70,8 +84,8 @@ class DockerConfig(BaseModel):
     processes: int = Field(default=4096, ge=64)
     """Processes and threads of one container."""
     copy_mb: int = Field(default=256, ge=0)
-    """Public files up to this size, MiB, are copied to where the container sees them; with more, a session
-    gets a container of its own that has them mounted."""
+    """Public files up to this size, MiB, are copied to where the container sees them; with more, or with more than
+    20,000 of them, a session gets a container of its own that has them mounted."""
     allow_unsafe: bool = False
     """Go on when sessions inside one container cannot be kept apart on this machine (level L0)."""
     start_timeout_s: float = Field(default=120.0, gt=0)

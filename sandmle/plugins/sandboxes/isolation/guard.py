@@ -28,6 +28,7 @@ def guard(
     scratch: str,
     readable: Sequence[str],
     shared_dirs: Sequence[str] = (),
+    devices: Sequence[str] = (),
     memory_mb: int | None = None,
     scratch_mb: int | None = None,
     linger: bool = False,
@@ -45,6 +46,7 @@ def guard(
         scratch: A directory on the machine that goes away with the guardian.
         readable: Paths shown read-only, see `interpreter_paths`.
         shared_dirs: Existing directories kept writable under their own path, for a kernel's sockets.
+        devices: Device files that are there under their own path.
         memory_mb: End the child when its tree uses more; `None` where the child watches itself.
         scratch_mb: End the child when the files in `scratch` take more; `None` where a file system bounds them.
         linger: Once nothing below is alive, write the exit status to standard output and stay, with
@@ -72,7 +74,7 @@ def guard(
     if not plan.namespaces and os.getppid() != own:
         os._exit(1)
     if plan.namespaces:
-        mounts.build_root(readable, shared_dirs)
+        mounts.build_root(readable, shared_dirs, devices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class Access:
     write: Sequence[str]
     sockets: Sequence[str] = ()
     """Directories that are writable and may hold UNIX sockets."""
+    devices: Sequence[str] = ()
+    """Device files that are read, written and controlled."""
 
 
 def abi() -> int:
@@ -71,6 +73,7 @@ def restrict(access: Access) -> None:
             (access.read, _READ),
             (access.write, _WRITE),
             (access.sockets, _WRITE | _MAKE_SOCK),
+            (access.devices, _READ_FILE | _WRITE_FILE | _IOCTL_DEV),
         ):
             for path in paths:
                 _allow(ruleset, path, rights & handled)

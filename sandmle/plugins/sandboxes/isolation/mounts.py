@@ -16,8 +16,8 @@ _FEW: Final = libc.MS_NOSUID | libc.MS_NODEV
 _INODES: Final = 32_768
 
 
-def build_root(readable: Sequence[str], shared: Sequence[str]) -> None:
-    """Replace the root by one that holds `readable` (read-only) and `shared`, in a new mount namespace.
+def build_root(readable: Sequence[str], shared: Sequence[str], devices: Sequence[str]) -> None:
+    """Replace the root by one that holds `readable` (read-only), `shared` and `devices`, in a new mount namespace.
 
     The machine's own root stays at `OLD_ROOT` until `furnish` detaches it.
 
@@ -37,7 +37,8 @@ def build_root(readable: Sequence[str], shared: Sequence[str]) -> None:
         os.makedirs(path, exist_ok=True)
     for path, source in shown:
         _bring(path, OLD_ROOT + source)
-    for path in DEVICES:
+    for path in (*DEVICES, *devices):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         _bind_file(OLD_ROOT + path, path)
     _write_accounts()
     libc.mount("proc", "/proc", "proc", _FEW | libc.MS_NOEXEC)

@@ -10,14 +10,14 @@ _MIB: Final = 1024 * 1024
 _OPEN_FILES: Final = 1024
 
 
-def apply(limits: SandboxLimits, *, slack_mb: int) -> None:
+def apply(limits: SandboxLimits, *, slack_mb: int | None) -> None:
     """Limit address space, file size, open files and core dumps.
 
     The address space may grow by the memory limit plus `slack_mb`, which pays for what threads
-    reserve and never touch. What many processes use together is for the watchdog.
+    reserve and never touch; `None` sets it no limit. What many processes use together is for the watchdog.
     """
-    space = _current_address_space() + (limits.memory_mb + slack_mb) * _MIB
-    _lower(resource.RLIMIT_AS, space)
+    if slack_mb is not None:
+        _lower(resource.RLIMIT_AS, _current_address_space() + (limits.memory_mb + slack_mb) * _MIB)
     _lower(resource.RLIMIT_FSIZE, limits.workdir_mb * _MIB)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_NOFILE, _OPEN_FILES)

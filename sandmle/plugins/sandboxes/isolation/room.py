@@ -15,7 +15,7 @@ OLD_ROOT: Final = "/.host"
 """Where the machine's files stay reachable for a zygote; detached in every session."""
 
 _FIRST_UID: Final = 200_000
-_UIDS_EACH: Final = 4096
+_UIDS_EACH: Final = 65_536
 
 
 class Profile(StrEnum):
@@ -23,6 +23,8 @@ class Profile(StrEnum):
 
     CELL = "cell"
     """A session of the process backend: no sockets at all."""
+    COLD = "cold"
+    """As a cell, in an interpreter that was not forked warm: its libraries have many threads."""
     KERNEL = "kernel"
     """A Jupyter kernel: many threads, and listening UNIX sockets in the shared directory."""
 
@@ -95,6 +97,8 @@ class Room:
     """Directories writable inside under their own path; UNIX sockets may live there (KERNEL)."""
     readable: tuple[str, ...] = field(default=())
     """What the interpreter needs, see `interpreter_paths`."""
+    devices: tuple[str, ...] = field(default=())
+    """Device files that may be used, such as those of a GPU."""
 
 
 def missing_walls() -> list[str]:

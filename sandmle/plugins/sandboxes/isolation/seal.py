@@ -13,7 +13,7 @@ _MAY_READ_ALL: Final = 1 << 2
 readable for their owner only. It shows nothing more: what lies outside is not in the mount
 namespace (or behind Landlock), and opening by handle is denied."""
 _PROC_FILES: Final = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/loadavg")
-_SLACK_MB: Final = {Profile.CELL: 256, Profile.KERNEL: 2048}
+_SLACK_MB: Final = {Profile.CELL: 256, Profile.KERNEL: 2048, Profile.COLD: 16_384}
 
 
 def seal(plan: Plan, room: Room) -> int:
@@ -33,7 +33,8 @@ def seal(plan: Plan, room: Room) -> int:
     work, temporary = _own_files(plan, room)
     directory = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     os.chdir(work)
-    rlimits.apply(room.limits, slack_mb=_SLACK_MB[room.profile])
+    # CUDA reserves as many addresses as the GPUs and the machine have memory; then only what is used can be limited.
+    rlimits.apply(room.limits, slack_mb=None if room.devices else _SLACK_MB[room.profile])
     already = 0 if plan.namespaces or plan.own_uid else rlimits.tasks_of_user(os.geteuid())
     _own_identity(plan, room.uid)
     # A change of identity makes the kernel forget whose death this process shall follow.
@@ -95,7 +96,9 @@ def _landlock(plan: Plan, room: Room, work: str, temporary: str) -> None:
         writable.append("/dev/shm")
     else:
         readable = [*room.readable, *_PROC_FILES, "/sys/devices/system/cpu"]
+        if room.devices:
+            readable.append("/proc/driver/nvidia")
         if room.public_dir is not None:
             readable.append(room.public_dir)
     sockets = [temporary] if room.profile is Profile.KERNEL else []
-    landlock.restrict(landlock.Access(read=readable, write=writable, sockets=sockets))
+    landlock.restrict(landlock.Access(read=readable, write=writable, sockets=sockets, devices=room.devices))

@@ -8,6 +8,16 @@ from typing import Final
 _KIB: Final = 1024
 
 
+def started(pid: int) -> str | None:
+    """When a living process began, in the kernel's ticks: a number used again differs in it."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state, *fields = file.read().decode("utf-8", "replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else fields[18]
+
+
 def children_of_all() -> dict[int, list[int]]:
     """Every process that is alive and has children, with those children."""
     children: dict[int, list[int]] = {}

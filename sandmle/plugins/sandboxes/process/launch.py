@@ -12,7 +12,7 @@ from typing import Final
 
 from sandmle.core.errors import SandboxError
 from sandmle.plugins.sandboxes.config import ProcessConfig
-from sandmle.plugins.sandboxes.isolation import Plan, tree
+from sandmle.plugins.sandboxes.isolation import Plan, gpus, tree
 from sandmle.plugins.sandboxes.process import wire
 from sandmle.plugins.sandboxes.process.host import ZygoteProcess
 
@@ -60,6 +60,10 @@ def launch(plan: Plan, config: ProcessConfig) -> ZygoteProcess:
     Raises:
         SandboxError: the interpreter cannot be started.
     """
+    try:
+        devices = gpus.device_files(config.gpus) if config.gpus else ()
+    except OSError as problem:
+        raise SandboxError(str(problem)) from problem
     root = source_root()
     is_library = root.name in ("site-packages", "dist-packages")
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -83,7 +87,8 @@ def launch(plan: Plan, config: ProcessConfig) -> ZygoteProcess:
         os.close(life_read)
     mine.send(
         wire.pack({
-            "plan": asdict(plan), "preload": config.preload, "scratch": scratch,
+            "plan": asdict(plan), "preload": () if config.is_cold else config.preload, "scratch": scratch,
+            "cold": config.is_cold, "devices": devices,
             "libraries": library_paths(), "hidden": [] if is_library else [str(root)],
         })
     )  # fmt: skip
