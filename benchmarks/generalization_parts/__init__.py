@@ -1,0 +1,1 @@
+"""What `benchmarks/generalization.py` is made of."""
