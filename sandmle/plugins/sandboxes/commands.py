@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 sandbox_app = typer.Typer(no_args_is_help=True, help="Run code in a sandbox by hand, and attack it.")
 
 Backend = Annotated[str, typer.Option("--backend", help="Registered name of the sandbox.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one configuration key; may be repeated.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
@@ -31,6 +34,7 @@ def run(
     workdir_mb: Annotated[int, typer.Option("--workdir-mb", min=1, help="Its work directory, MiB.")] = 128,
     processes: Annotated[int, typer.Option("--processes", min=1, help="Its processes and threads at once.")] = 32,
     max_bytes: Annotated[int, typer.Option("--max-bytes", min=1, help="Largest file fetched.")] = 64 * 1024 * 1024,
+    assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
     """Run files as the cells of one session; exits 0 when the sandbox worked, whatever the cells did.
@@ -48,11 +52,11 @@ def run(
         max_bytes=max_bytes,
         limits=SandboxLimits(memory_mb=memory_mb, workdir_mb=workdir_mb, processes=processes),
     )
-    document = asyncio.run(perform(_make(context, backend), trial, partial(typer.echo, err=True)))
+    document = asyncio.run(perform(_make(context, backend, assignments), trial, partial(typer.echo, err=True)))
     if as_json:
         typer.echo(json.dumps(document, allow_nan=False))
         return
-    typer.echo(f"{document['backend']}, isolation level {document['level']}")
+    typer.echo(f"{document['backend']}, isolation level {document['level']}, limits by {document['limits_by']}")
     for cell in document["cells"]:
         typer.echo(f"\n--- {cell['file']}: {cell['status']} in {cell['wall_s']:.3f} s")
         typer.echo(cell["stdout"], nl=False)
@@ -62,11 +66,13 @@ def run(
 
 
 @sandbox_app.command("probe")
-def probe(context: typer.Context, backend: Backend = "process", as_json: Json = False) -> None:
+def probe(
+    context: typer.Context, backend: Backend = "process", assignments: Assignments = None, as_json: Json = False
+) -> None:
     """Attack files, network and processes outside from inside a session; exits 0 whatever held."""
     from sandmle.plugins.sandboxes.trial import probe as attack
 
-    document = asyncio.run(attack(_make(context, backend)))
+    document = asyncio.run(attack(_make(context, backend, assignments)))
     if as_json:
         typer.echo(json.dumps(document))
         return
@@ -75,10 +81,11 @@ def probe(context: typer.Context, backend: Backend = "process", as_json: Json = 
         typer.echo(f"{name:<8} {'held' if verdict['held'] else 'BROKEN'}  {verdict['detail']}")
 
 
-def _make(context: typer.Context, backend: str) -> "Sandbox":
+def _make(context: typer.Context, backend: str, assignments: list[str] | None) -> "Sandbox":
+    from sandmle.core.engine.config import parse_assignments
     from sandmle.core.hooks.registry import Kind
 
-    sandbox: Sandbox = context.obj.make(Kind.SANDBOX, backend)
+    sandbox: Sandbox = context.obj.override(parse_assignments(assignments or [])).make(Kind.SANDBOX, backend)
     return sandbox
 
 

@@ -1,6 +1,7 @@
 """The configuration sections of the built-in sandboxes."""
 
 import os
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,6 +37,8 @@ class ProcessConfig(_Heavy):
 
     zygotes: int = Field(default_factory=_some_zygotes, ge=1, le=256)
     """Preloaded interpreters to fork from; sessions are spread over them."""
+    spares: int = Field(default=1, ge=0, le=64)
+    """Sessions each of them keeps ready, of each of the last four kinds asked for (limits and public files)."""
     preload: tuple[str, ...] = ("numpy", "pandas", "sklearn", "PIL")
     """Modules imported before forking; those not installed are left out."""
     strongest: IsolationLevel = IsolationLevel.L3
@@ -44,6 +47,12 @@ class ProcessConfig(_Heavy):
     """Go on when nothing stronger than resource limits holds on this machine (level L0)."""
     start_timeout_s: float = Field(default=60.0, gt=0)
     """How long a zygote may take to import its modules, seconds."""
+    cgroup: Literal["auto", "on", "off"] = "auto"
+    """Give each session a cgroup (v2) of its own, in which the kernel bounds memory and processes: `auto` does for
+    cold sessions where this process may divide its own cgroup, `on` does for all or does not start. Elsewhere a
+    watchdog looks at memory, ten times a second."""
+    cgroup_root: Path | None = None
+    """The cgroup to divide; else the one this process is in."""
 
 
 class JupyterConfig(BaseModel):
@@ -74,6 +83,8 @@ class DockerConfig(_Heavy):
     """Address of an engine on this machine, as `unix:///path`; else `DOCKER_HOST`, else the usual sockets."""
     containers: int = Field(default=1, ge=1, le=64)
     """Containers with a preloaded interpreter each; sessions are spread over them."""
+    spares: int = Field(default=1, ge=0, le=64)
+    """Sessions each of them keeps ready, of each of the last four kinds asked for (limits and public files)."""
     preload: tuple[str, ...] = ("numpy", "pandas", "sklearn", "PIL")
     """Modules imported before forking; those not installed are left out."""
     lend_libraries: bool = True

@@ -60,7 +60,8 @@ async def perform(sandbox: Sandbox, trial: Trial, tell: Tell) -> dict[str, Any]:
         tell: Gets what cells write while they run, a line at a time, after the name of the cell.
 
     Returns:
-        `backend`, `level`, `cells` (one record each, also for those after a death) and `fetched`.
+        `backend`, `level`, `limits_by` (`watchdog`, `cgroup v2`, or null where a backend does not say), `cells` (one
+        record each, also for those after a death) and `fetched`.
 
     Raises:
         SandboxError: the machinery failed; what the cells did never raises.
@@ -76,7 +77,7 @@ async def perform(sandbox: Sandbox, trial: Trial, tell: Tell) -> dict[str, Any]:
         # What still runs in the background must not change the files while they are copied.
         await session.end()
         fetched = {path: await _fetch(session, path, trial.max_bytes) for path in trial.fetch}
-        return {"backend": sandbox.name, "level": sandbox.level.value, "cells": cells, "fetched": fetched}
+        return {**_described(sandbox), "cells": cells, "fetched": fetched}
 
 
 async def probe(sandbox: Sandbox) -> dict[str, Any]:
@@ -88,8 +89,7 @@ async def probe(sandbox: Sandbox) -> dict[str, Any]:
     async with _started(sandbox), sandbox.session(public_dir=None, limits=SandboxLimits()) as session:
         verdicts = await attack(session)
         return {
-            "backend": sandbox.name,
-            "level": sandbox.level.value,
+            **_described(sandbox),
             "probes": {one.name: {"held": one.held, "detail": one.detail} for one in verdicts},
         }
 
@@ -101,6 +101,11 @@ async def _started(sandbox: Sandbox) -> AsyncIterator[None]:
         yield
     finally:
         await sandbox.close()
+
+
+def _described(sandbox: Sandbox) -> dict[str, Any]:
+    limits_by = getattr(sandbox, "limits_by", None)
+    return {"backend": sandbox.name, "level": sandbox.level.value, "limits_by": limits_by}
 
 
 def _named(name: str, tell: Tell) -> Tell:

@@ -51,6 +51,11 @@ class JupyterSandbox:
         return self._plan.level
 
     @property
+    def limits_by(self) -> str:
+        """Who sees to it that a session does not use more than it may: its guardian."""
+        return "watchdog"
+
+    @property
     def walls(self) -> str:
         """What the level reached is made of; empty before `start`."""
         return self._plan.walls if self._plan else ""

@@ -9,6 +9,7 @@ from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import SandboxLimits
 from sandmle.plugins.sandboxes.config import ProcessConfig
 from sandmle.plugins.sandboxes.isolation import Plan, missing_walls, plans
+from sandmle.plugins.sandboxes.isolation.cgroup import Cgroups, open_cgroups
 from sandmle.plugins.sandboxes.process.host import ZygoteProcess
 from sandmle.plugins.sandboxes.process.launch import launch
 from sandmle.plugins.sandboxes.process.session import ProcessSession
@@ -21,6 +22,18 @@ class ProcessSandbox(ZygoteSandbox):
     def __init__(self, config: ProcessConfig) -> None:
         super().__init__("process", config.zygotes)
         self._config = config
+        self._cgroups: Cgroups | None = None
+        self._why_no_cgroups = ""
+
+    @property
+    def limits_by(self) -> str:
+        """Who sees to it that a session does not use more than it may."""
+        return "watchdog" if self._cgroups is None else "cgroup v2"
+
+    @property
+    def limits_detail(self) -> str:
+        """`limits_by`, and which of the kernel's files bound what, or why there is no cgroup."""
+        return f"{self.limits_by} ({self._why_no_cgroups if self._cgroups is None else self._cgroups.bounds})"
 
     async def start(self) -> None:
         """Start the zygotes at the strongest level whose probes hold."""
@@ -29,6 +42,7 @@ class ProcessSandbox(ZygoteSandbox):
                 f"the process sandbox needs Linux (this is {sys.platform}): "
                 "run SandMLE in a Linux container or virtual machine"
             )
+        self._open_cgroups()
         reasons = missing_walls()
         for plan in plans(self._config.strongest, allow_unsafe=self._config.allow_unsafe):
             try:
@@ -55,7 +69,33 @@ class ProcessSandbox(ZygoteSandbox):
         async with self._fork(existing_directory(public_dir), limits) as session:
             yield session
 
+    async def close(self) -> None:
+        """End every zygote with its sessions, and remove their cgroups."""
+        await super().close()
+        if self._cgroups is not None:
+            self._cgroups.clear()
+
+    def _open_cgroups(self) -> None:
+        """Find out whether sessions get cgroups.
+
+        Raises:
+            SandboxError: they shall, and cannot.
+        """
+        config = self._config
+        if config.cgroup == "off":
+            self._why_no_cgroups = "cgroup is off"
+        elif config.cgroup == "auto" and not config.is_cold:
+            self._why_no_cgroups = "a cgroup would make sessions start tens of milliseconds later; cgroup = on has them"
+        else:
+            try:
+                self._cgroups = open_cgroups(config.cgroup_root)
+            except OSError as problem:
+                if config.cgroup == "on":
+                    raise SandboxError(f"no cgroups for sessions, and cgroup is on: {problem}") from problem
+                self._why_no_cgroups = str(problem)
+
     async def _launch(self, plan: Plan) -> ZygoteProcess:
         zygote = launch(plan, self._config)
+        zygote.cgroups = self._cgroups
         await zygote.ready(self._config.start_timeout_s)
         return zygote
