@@ -10,7 +10,6 @@ What is written holds the script of the model and the decisions of the agent, no
 
 import json
 import random
-import re
 import sys
 import tempfile
 from importlib.metadata import version
@@ -23,6 +22,7 @@ from aide.agent import Agent
 from aide.backend.utils import compile_prompt_to_md
 from aide.interpreter import ExecutionResult
 from aide.journal import Journal
+from scripted_search import Script, marks_of
 
 STEPS = 16
 SETTINGS = (
@@ -32,54 +32,6 @@ SETTINGS = (
     {"num_drafts": 1, "debug_prob": 0.0, "max_debug_depth": 0},
 )
 SEEDS = (1, 2, 3)
-MARK = re.compile(r"(Design|program|output|finding) (\d+)")
-
-
-class Script:
-    """The scripted model and its world: what is replied, printed and found, drawn from one seed."""
-
-    def __init__(self, seed: int) -> None:
-        self._rng = random.Random(seed)
-        self._lower = self._rng.random() < 0.5
-        self.replies: list[str] = []
-        self.outcomes: dict[int, tuple[str, bool]] = {}
-        self.reviews: list[dict[str, Any]] = []
-
-    def reply(self) -> str:
-        """A plan and a program, or one of the ways to get that wrong."""
-        number = len(self.replies)
-        plan, code = f"Design {number} is tried.", f"print('program {number}')"
-        kind = self._rng.choices(("whole", "no plan", "no code", "broken", "bare"), (60, 12, 10, 10, 8))[0]
-        text = {
-            "whole": f"{plan}\n\n```python\n{code}\n```",
-            "no plan": f"```python\n{code}\n```",
-            "no code": f"{plan} There is nothing more to say.",
-            "broken": f"{plan}\n\n```python\n{code[:-1]}\n```",
-            "bare": code,
-        }[kind]
-        self.replies.append(text)
-        self.outcomes[number] = (f"output {number}", self._rng.random() < 0.3)
-        return text
-
-    def review(self) -> dict[str, Any]:
-        """What is found in an output."""
-        review = {
-            "is_bug": self._rng.random() < 0.25,
-            "summary": f"finding {len(self.reviews)}",
-            "metric": None if self._rng.random() < 0.15 else self._rng.choice((0.25, 0.5, 0.75, self._rng.random())),
-            "lower_is_better": self._lower,
-        }
-        self.reviews.append(review)
-        return dict(review)
-
-    def run(self, code: str, _: bool) -> ExecutionResult:
-        """What running a program gives; what is no Python cannot be run."""
-        try:
-            compile(code, "program", "exec")
-            output, failed = self.outcomes[int(MARK.findall(code)[-1][1])]
-        except SyntaxError:
-            output, failed = "it is no Python", True
-        return ExecutionResult([output], 0.1, "ValueError" if failed else None)
 
 
 def kind_of(prompt: dict[str, Any], is_review: bool) -> str:
@@ -91,9 +43,10 @@ def kind_of(prompt: dict[str, Any], is_review: bool) -> str:
     return "improve" if "Previous solution" in prompt else "draft"
 
 
-def marks_of(text: str) -> str:
-    """Which designs, programs, outputs and findings a prompt shows, in order: `D3 F3 P5 O5`."""
-    return " ".join(f"{word[0].upper()}{number}" for word, number in MARK.findall(text))
+def executed(script: Script, code: str) -> ExecutionResult:
+    """What running a program gives, as the peer's interpreter tells it."""
+    output, failed = script.run(code)
+    return ExecutionResult([output], 0.1, "ValueError" if failed else None)
 
 
 def record(setting: dict[str, Any], seed: int, workspace: Path) -> dict[str, Any]:
@@ -124,7 +77,7 @@ def record(setting: dict[str, Any], seed: int, workspace: Path) -> dict[str, Any
     journal = Journal()
     agent = Agent(task_desc="Predict the target.", cfg=config, journal=journal)
     for _ in range(STEPS):
-        agent.step(script.run)
+        agent.step(lambda code, _: executed(script, code))
     best = journal.get_best_node()
     attempts = [
         [node.stage_name, node.parent.step if node.parent else None, bool(node.is_buggy), node.metric.value]
