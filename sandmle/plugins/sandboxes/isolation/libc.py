@@ -35,6 +35,9 @@ PR_CAP_AMBIENT_RAISE: Final = 2
 
 SECCOMP_MODE_FILTER: Final = 2
 
+MADV_POPULATE_READ: Final = 22
+MADV_POPULATE_WRITE: Final = 23
+
 _SYS_PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41}
 # Calls added since Linux 5.1 have one number on every architecture.
 SYS_OPENAT2: Final = 437
@@ -72,6 +75,11 @@ def install_filter(program: bytes) -> None:
     header = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
     frame = ctypes.create_string_buffer(header, len(header))
     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(frame))
+
+
+def madvise(start: int, length: int, advice: int) -> None:
+    """Tell the kernel how memory of this process will be used."""
+    _check(_LIBC.madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), advice), f"madvise {advice}")
 
 
 def unshare(flags: int) -> None:

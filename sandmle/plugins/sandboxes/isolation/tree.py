@@ -2,10 +2,13 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+FILES_AT_MOST: Final = 32_768
+"""Files and folders of one session, as many as its tmpfs has where it is one."""
 _KIB: Final = 1024
+_MORE_THAN_ANY_LIMIT: Final = 1 << 62
 
 
 def started(pid: int) -> str | None:
@@ -19,17 +22,21 @@ def started(pid: int) -> str | None:
 
 
 def children_of_all() -> dict[int, list[int]]:
-    """Every process that is alive and has children, with those children."""
+    """Every process that is alive and has children, with those children; a session's leader also with its members.
+
+    What a session orphans, or forks beside itself, is below it in no other way.
+    """
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
                     # The command's name may hold anything, but it ends at the last parenthesis.
-                    parent = int(file.read().rpartition(b")")[2].split()[1])
-            except (OSError, IndexError):
+                    _, parent, _, leader = file.read().rpartition(b")")[2].split()[:4]
+            except (OSError, ValueError):
                 continue
-            children.setdefault(parent, []).append(int(name))
+            for above in {int(parent), int(leader)} - {int(name)}:
+                children.setdefault(above, []).append(int(name))
     return children
 
 
@@ -37,12 +44,12 @@ def descendants(pid: int, children: Mapping[int, list[int]] | None = None) -> li
     """`pid` and every process below it, in `children` (as `children_of_all` gives it) or now."""
     if children is None:
         children = children_of_all()
-    found, open_ends = [pid], [pid]
+    found, open_ends = {pid: None}, [pid]
     while open_ends:
-        below = children.get(open_ends.pop(), [])
-        found += below
+        below = [one for one in children.get(open_ends.pop(), []) if one not in found]
+        found.update(dict.fromkeys(below))
         open_ends += below
-    return found
+    return list(found)
 
 
 def memory_bytes(pids: list[int], above: int) -> int:
@@ -67,14 +74,19 @@ def _field_sum(path: str, fields: tuple[bytes, ...]) -> int:
     return sum(int(line.split()[1]) * _KIB for line in lines if line.startswith(fields))
 
 
-def tree_files_bytes(path: str, entries: int = 50_000) -> int:
-    """Bytes in the files under `path`, where no file system bounds them; looks at `entries` at most."""
-    total, open_ends = 0, [path]
-    while open_ends and entries > 0:
+def tree_files_bytes(path: str, pids: Sequence[int] = (), entries: int = FILES_AT_MOST) -> int:
+    """Bytes in the files under `path`, where no file system bounds them, and in nameless ones that `pids` hold open.
+
+    More than `entries` files count as more bytes than any limit: nothing can be hidden behind many.
+    """
+    total, open_ends = _nameless_bytes(path, pids), [path]
+    while open_ends:
         try:
             with os.scandir(open_ends.pop()) as found:
                 for entry in found:
                     entries -= 1
+                    if entries < 0:
+                        return _MORE_THAN_ANY_LIMIT
                     if entry.is_dir(follow_symlinks=False):
                         open_ends.append(entry.path)
                     else:
@@ -82,6 +94,25 @@ def tree_files_bytes(path: str, entries: int = 50_000) -> int:
         except OSError:
             continue
     return total
+
+
+def _nameless_bytes(path: str, pids: Sequence[int]) -> int:
+    """Bytes in removed files of the file system of `path` that are still open."""
+    held: dict[int, int] = {}
+    try:
+        device = os.stat(path).st_dev
+    except OSError:
+        return 0
+    for pid in pids:
+        try:
+            with os.scandir(f"/proc/{pid}/fd") as found:
+                for entry in found:
+                    status = entry.stat()
+                    if status.st_nlink == 0 and status.st_dev == device:
+                        held[status.st_ino] = status.st_blocks * 512
+        except OSError:
+            continue
+    return sum(held.values())
 
 
 def kill_group(leader: int) -> None:

@@ -25,7 +25,7 @@ def converse(channel: socket.socket) -> NoReturn:
     number = 0
     while (cell := wire.receive_cell(channel)) is not None:
         number += 1
-        finished = _run(cell.code, f"<cell {number}>", names)
+        finished = run(cell.code, f"<cell {number}>", names)
         _flush()
         if os.getpid() != own:
             # The cell forked and its child came back here: only the session itself may answer.
@@ -53,7 +53,7 @@ def _fresh_main() -> dict[str, object]:
     return module.__dict__
 
 
-def _run(code: str, name: str, names: dict[str, object]) -> bool:
+def run(code: str, name: str, names: dict[str, object]) -> bool:
     """Run one cell; whether it came to its end. A trailing expression is shown, as in a REPL."""
     # Lines for tracebacks; lazily loading ones would look for a file of that name.
     linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)

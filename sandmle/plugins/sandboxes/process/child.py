@@ -1,23 +1,26 @@
 """In a forked child: from a copy of the zygote to an enclosed session that runs cells."""
 
+import fcntl
 import os
 import select
 import socket
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from sandmle.core.types.sandbox import SandboxLimits
 from sandmle.plugins.sandboxes.isolation import Plan, Profile, Room, seal
 from sandmle.plugins.sandboxes.process import cell, wire
+from sandmle.plugins.sandboxes.process.hot_pages import HotPages
 
 FDS_OF_A_SESSION: Final = 3
 """Channel, standard output, standard error."""
 _NICENESS: Final = 5
 """Of sessions, so that however much they run, their zygote gets a processor when it is asked for something."""
-_SPARE_FD: Final = 200
+_DIRECTORY_FD: Final = wire.CONTROL_FD + 1
+_FIRST_FREE_FD: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,68 +33,100 @@ class Birthplace:
     readable: tuple[str, ...]
     own_modules: tuple[str, ...]
     """Names of our modules: found before the fork, since looking through all names copies the pages they lie on."""
+    cold: bool = False
+    """Sessions are fresh interpreters."""
+    devices: tuple[str, ...] = ()
+    """Device files that sessions may use."""
+    hot: HotPages = field(default=HotPages())
+    """Copied ahead by sessions that wait."""
 
     def room(self, message: Mapping[str, Any]) -> Room:
         """What the session that `message` asks for is enclosed in."""
         return Room(
-            profile=Profile.CELL,
+            profile=Profile.COLD if self.cold else Profile.CELL,
             limits=SandboxLimits(**message["limits"]),
             public_dir=message["public_dir"],
-            scratch=f"{self.scratch}/{message['id']}",
+            scratch=self.scratch_of(message["id"]),
             uid=message["uid"],
             readable=self.readable,
+            devices=self.devices,
         )
+
+    def scratch_of(self, name: int | str) -> str:
+        """The directory of one session on the machine; used without namespaces."""
+        return f"{self.scratch}/{name}"
 
 
 def become_session(place: Birthplace, message: Mapping[str, Any], fds: list[int]) -> NoReturn:
     """Enclose this process, say so, and run cells for ever."""
     try:
-        plan, room = place.plan, place.room(message)
-        if not plan.namespaces:
-            os.setsid()
         channel = _take_descriptors(fds)
         try:
-            if not plan.namespaces:
-                os.mkdir(room.scratch, 0o711)
-            directory = seal(plan, room)
+            directory = _enclose(place, message)
         except OSError as problem:
             channel.send(f"the session could not be enclosed: {problem}".encode())
             os._exit(1)
-        socket.send_fds(channel, [wire.READY], [directory])
-        os.close(directory)
-        _tidy_interpreter(room, place)
-        os.nice(_NICENESS)
-        cell.converse(channel)
+        _converse(channel, directory)
     finally:
         os._exit(1)
 
 
-def await_order(place: Birthplace, order: socket.socket) -> NoReturn:
-    """Wait to be told which session to become; end when the zygote does.
+def become_spare(place: Birthplace, message: Mapping[str, Any], order: socket.socket) -> NoReturn:
+    """Enclose this process as `message` says, get warm, and wait for descriptors to run cells on.
 
-    Nothing but `order` stays open: the zygote's own ends of its channels would outlive it here.
+    Ends when the zygote does. Nothing but `order` stays open: the zygote's own ends of its channels would
+    outlive it here.
     """
     try:
-        os.dup2(order.detach(), _SPARE_FD)
-        os.closerange(3, _SPARE_FD)
-        os.closerange(_SPARE_FD + 1, 65_536)
-        channel = socket.socket(fileno=_SPARE_FD)
-        select.select([channel], [], [])
-        data, fds, _, _ = socket.recv_fds(channel, wire.MESSAGE_BYTES, FDS_OF_A_SESSION)
-        if data:
-            become_session(place, wire.unpack(data), fds)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        order = _take_descriptors([order.detach(), nowhere, nowhere])
+        directory = _enclose(place, message)
+        place.hot.fetch(lambda: bool(select.select([order], [], [], 0)[0]))
+        data, fds, _, _ = socket.recv_fds(order, len(wire.GO), FDS_OF_A_SESSION)
+        order.detach()
+        if data == wire.GO and len(fds) == FDS_OF_A_SESSION:
+            _converse(_take_descriptors([*fds, directory]), _DIRECTORY_FD)
     finally:
         os._exit(1)
+
+
+def _enclose(place: Birthplace, message: Mapping[str, Any]) -> int:
+    """Everything that must be so before untrusted code runs; a descriptor of the work directory.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    room = place.room(message)
+    if not place.plan.namespaces:
+        os.setsid()
+        os.mkdir(room.scratch, 0o711)
+    directory = seal(place.plan, room)
+    _tidy_interpreter(room, place)
+    os.nice(_NICENESS)
+    return directory
+
+
+def _converse(channel: socket.socket, directory: int) -> NoReturn:
+    socket.send_fds(channel, [wire.READY], [directory])
+    os.close(directory)
+    cell.converse(channel)
 
 
 def _take_descriptors(fds: list[int]) -> socket.socket:
-    """Keep nothing open but the standard streams and the session's channel."""
-    channel, stdout, stderr = (os.dup2(fd, 100 + at) for at, fd in enumerate(fds))
-    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-    os.dup2(stdout, 1)
-    os.dup2(stderr, 2)
-    os.dup2(channel, wire.CONTROL_FD, inheritable=False)
-    os.closerange(wire.CONTROL_FD + 1, 65_536)
+    """Keep nothing open but the standard streams, the session's channel and what else `fds` has (then `_DIRECTORY_FD`).
+
+    Args:
+        fds: Channel, standard output, standard error, and a descriptor of the work directory if there is one yet.
+    """
+    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE_FD) for fd in fds]
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(moved[1], 1)
+    os.dup2(moved[2], 2)
+    os.dup2(moved[0], wire.CONTROL_FD, inheritable=False)
+    os.closerange(wire.CONTROL_FD + 1, _FIRST_FREE_FD)
+    for fd in moved[FDS_OF_A_SESSION:]:
+        os.dup2(fd, _DIRECTORY_FD, inheritable=False)
+    os.closerange(_DIRECTORY_FD + len(fds) - FDS_OF_A_SESSION, 65_536)
     cell.open_streams()
     return socket.socket(fileno=wire.CONTROL_FD)
 

@@ -11,12 +11,14 @@ from typing import IO, Any, Final, Protocol
 
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import SandboxLimits
+from sandmle.plugins.sandboxes.isolation.cgroup import Cgroups
 from sandmle.plugins.sandboxes.process import wire
 from sandmle.plugins.sandboxes.process.patience import child_of, settled
 
 _STARTS_AT_ONCE: Final = 2
 """Sessions one zygote is asked for at a time: it forks them one by one, and what else it is told waits behind them."""
 _RETRY_S: Final = 0.005
+_AT_ONCE_S: Final = 0.05
 _SHOWN_BYTES: Final = 2000
 
 
@@ -73,6 +75,8 @@ class ZygoteProcess:
         """Held while a session is forked and encloses itself, so that no request waits long behind others."""
         self.copying = asyncio.Lock()
         """Held while files are copied: threads with many short calls each slow one another to a crawl."""
+        self.cgroups: Cgroups | None = None
+        """Where sessions get a group of their own, if they do."""
         self.death: str | None = None
         """Why it is of no more use; None while it is."""
 
@@ -111,7 +115,9 @@ class ZygoteProcess:
 
     async def answers(self, future: "asyncio.Future[Any]", idle_s: float) -> bool:
         """Wait for what the zygote shall do; False once it has been idle for `idle_s` without doing it."""
-        return await settled(future, pid=child_of(self.pid), idle_s=idle_s)
+        # Mostly it has done it at once, and what the kernel says of it need not be read.
+        await asyncio.wait({future}, timeout=min(_AT_ONCE_S, idle_s))
+        return future.done() or await settled(future, pid=child_of(self.pid), idle_s=idle_s)
 
     async def open(
         self, public_dir: Path | None, limits: SandboxLimits, uid: int, fds: list[int], idle_s: float
@@ -133,7 +139,7 @@ class ZygoteProcess:
         ended.add_done_callback(_retrieved)
         self._opened[number], self._ended[number] = opened, ended
         message = {
-            "op": "open", "id": number, "limits": asdict(limits), "uid": uid,
+            "op": "open", "id": number, "limits": asdict(limits), "uid": uid, "spare_uids": [uid + 1],
             "public_dir": None if public_dir is None else str(public_dir),
         }  # fmt: skip
         try:

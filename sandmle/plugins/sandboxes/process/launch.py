@@ -88,7 +88,7 @@ def launch(plan: Plan, config: ProcessConfig) -> ZygoteProcess:
     mine.send(
         wire.pack({
             "plan": asdict(plan), "preload": () if config.is_cold else config.preload, "scratch": scratch,
-            "cold": config.is_cold, "devices": devices,
+            "cold": config.is_cold, "devices": devices, "spares": config.spares,
             "libraries": library_paths(), "hidden": [] if is_library else [str(root)],
         })
     )  # fmt: skip

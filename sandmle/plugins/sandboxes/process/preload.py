@@ -27,7 +27,8 @@ both.select_dtypes("number").isna().any().any(), both["b"].nunique(), both["a"].
 text = "id " + both["b"] + " 7 kg"
 text.str.extractall(r"(\\d+) (\\w+)").unstack(fill_value="").reindex(range(3)), text.str.split().str[:2].str.join(" ")
 pd.to_datetime(pd.Series(["2024-01-31", "2025-02-01"])).dt.dayofweek
-both.to_csv(io.StringIO(), index=False), repr(both), str(both.head()), both.info(buf=io.StringIO())
+both.to_csv(io.StringIO(), index=False), both.to_csv("/dev/null")
+repr(both), str(both.head()), both.info(buf=io.StringIO())
 """,
     ),
     (
@@ -65,6 +66,16 @@ log_loss(y, y * 0.5 + 0.25)
 for kind in (CountVectorizer, TfidfVectorizer):
     kind(ngram_range=(1, 2)).fit_transform(["one two", "two three"]).toarray()
 CountVectorizer(analyzer="char_wb", ngram_range=(2, 3)).fit_transform(["one two"])
+try:
+    import pandas as pd
+    frame = pd.DataFrame(x, columns=list("abcdef")).assign(g=["u", "v"] * 30)
+    encode = OneHotEncoder(handle_unknown="ignore")
+    pick = ColumnTransformer([("n", StandardScaler(), ["a", "b"]), ("c", encode, ["g"])])
+    pipe = make_pipeline(pick, linear_model.LogisticRegression()).fit(frame, pd.Series(y))
+    pipe.predict(frame), pipe.predict_proba(frame), train_test_split(frame, pd.Series(y), random_state=0)
+    ensemble.RandomForestClassifier(**few).fit(frame[["a", "b"]], pd.Series(y)).predict(frame[["a", "b"]])
+except ImportError:
+    pass
 np.linalg.solve(x.T @ x, x.T @ y), np.abs(np.fft.fft2(x)), np.percentile(x, 50), np.triu_indices(3, 1)
 """,
     ),

@@ -4,14 +4,12 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import secrets
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sandmle.core.contracts.sandbox import DATA_DIR
 from sandmle.core.errors import SandboxError
@@ -24,7 +22,10 @@ from sandmle.core.types.sandbox import (
     SandboxLimits,
 )
 from sandmle.plugins.sandboxes import fetch
+from sandmle.plugins.sandboxes.isolation.cgroup import Cgroup
 from sandmle.plugins.sandboxes.process import output, wire
+from sandmle.plugins.sandboxes.process.channel import Channel
+from sandmle.plugins.sandboxes.process.grouping import grouped
 from sandmle.plugins.sandboxes.process.host import Ending, ZygoteProcess
 
 # For zygotes that hang; one that waits for a processor is waited for.
@@ -32,7 +33,6 @@ _OPEN_TIMEOUT_S: Final = 15.0
 _KILL_TIMEOUT_S: Final = 10.0
 _ENCLOSE_TIMEOUT_S: Final = 120.0
 """For a session to enclose itself once it is forked, which takes milliseconds of work on a machine at rest."""
-_FORGED_AT_MOST: Final = 1000
 _SMALL_BYTES: Final = 1 << 20
 
 
@@ -44,7 +44,7 @@ class StillbornError(SandboxError):
 class _Files:
     """Descriptors of a session that outlive it."""
 
-    channel: socket.socket
+    channel: Channel
     stdout: int
     stderr: int
 
@@ -54,7 +54,7 @@ class ProcessSession:
 
     def __init__(
         self, zygote: ZygoteProcess, number: int, ended: "asyncio.Future[Ending]",
-        files: _Files, directory: int, limits: SandboxLimits, skip: str | None,
+        files: _Files, directory: int, limits: SandboxLimits, skip: str | None, cgroup: Cgroup | None,
     ) -> None:  # fmt: skip
         self._zygote = zygote
         self._number = number
@@ -63,6 +63,7 @@ class ProcessSession:
         self._directory = directory
         self._limits = limits
         self._skip = skip
+        self._cgroup = cgroup
         self._turn = asyncio.Lock()
         self._death: str | None = None
 
@@ -104,44 +105,23 @@ class ProcessSession:
 
     async def _run(self, code: str, timeout_s: float) -> tuple[CellStatus, str]:
         """Send a cell and wait for its end; the status and a remark for its reader."""
-        exchange = asyncio.create_task(self._exchange(code.encode("utf-8", "replace")))
         try:
-            either: set[asyncio.Future[Any]] = {exchange, self._ended}
-            await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.timeout(timeout_s):
+                answer = await self._files.channel.ask(code.encode("utf-8", "replace"))
         except asyncio.CancelledError:
             # Nobody will know what the cell went on to do, so the session ends with the wait for it.
             self._death = "the session was ended while a cell ran"
             self._zygote.kill(self._number)
             raise
-        finally:
-            if not exchange.done():
-                exchange.cancel()
-        if exchange.done() and not exchange.cancelled() and (answer := exchange.result()):
+        except TimeoutError:
+            await self._kill()
+            self._death = f"the session is dead: a cell did not end within {timeout_s:g} s"
+            return CellStatus.TIMEOUT, self._death
+        if answer:
             return (CellStatus.OK if answer == wire.OK else CellStatus.ERROR), ""
-        if exchange.done() or self._ended.done():
-            ending = await self._kill()
-            self._death = f"the session is dead: {ending.describe()}"
-            return CellStatus.DIED, self._death
-        await self._kill()
-        self._death = f"the session is dead: a cell did not end within {timeout_s:g} s"
-        return CellStatus.TIMEOUT, self._death
-
-    async def _exchange(self, code: bytes) -> bytes:
-        """Send `code`; the answer, or nothing when the session's end of the channel is closed."""
-        loop = asyncio.get_running_loop()
-        nonce = secrets.token_bytes(wire.NONCE_BYTES)
-        try:
-            for frame in wire.code_frames(nonce, code):
-                await loop.sock_sendall(self._files.channel, frame)
-            for _ in range(_FORGED_AT_MOST):
-                answer = await loop.sock_recv(self._files.channel, wire.ANSWER_BYTES + 1)
-                if not answer:
-                    return b""
-                if len(answer) == wire.ANSWER_BYTES and answer.startswith(nonce):
-                    return answer[wire.NONCE_BYTES :]
-        except OSError:
-            return b""
-        return b""
+        ending = await self._kill()
+        self._death = f"the session is dead: {self._described(ending)}"
+        return CellStatus.DIED, self._death
 
     async def _kill(self) -> Ending:
         """End the session if it has not ended, and wait for it.
@@ -150,19 +130,26 @@ class ProcessSession:
             SandboxError: the zygote is lost, or did not do it in time and is given up.
         """
         if not self._ended.done():
+            if self._cgroup is not None:
+                self._cgroup.kill()
             self._zygote.kill(self._number)
             if not await self._zygote.answers(self._ended, _KILL_TIMEOUT_S):
                 self._zygote.give_up(f"it did not end a session within {_KILL_TIMEOUT_S:g} s")
         return self._ended.result()
 
+    def _described(self, ending: Ending) -> str:
+        if self._cgroup is not None and self._cgroup.was_out_of_memory():
+            return f"more than the memory limit of {self._limits.memory_mb} MiB was used"
+        return ending.describe()
+
     async def _written(self) -> tuple[str, str]:
-        both = (self._files.stdout, self._files.stderr)
-        cap = self._limits.output_chars
-        if sum(os.fstat(fd).st_size for fd in both) > _SMALL_BYTES:
-            texts = [await asyncio.to_thread(output.captured, fd, cap) for fd in both]
-        else:
-            texts = [output.captured(fd, cap) for fd in both]
-        return texts[0], texts[1]
+        return await self._text(self._files.stdout), await self._text(self._files.stderr)
+
+    async def _text(self, fd: int) -> str:
+        size = os.fstat(fd).st_size
+        if size > _SMALL_BYTES:
+            return await asyncio.to_thread(output.captured, fd, self._limits.output_chars)
+        return output.captured(fd, self._limits.output_chars) if size else ""
 
 
 @asynccontextmanager
@@ -175,26 +162,28 @@ async def open_session(
         SandboxError: on entering, when it could not be forked or enclosed, or its zygote hangs.
     """
     with contextlib.ExitStack() as stack:
-        files, theirs = _make_channels(stack, limits)
+        files = _make_files(stack)
         async with zygote.starting:
-            number, ended, directory = await _open(zygote, public_dir, limits, uid, files, theirs)
+            number, ended, directory = await _open(zygote, public_dir, limits, uid, files)
         stack.callback(os.close, directory)
+        stack.callback(zygote.forget, number)
+        if zygote.cgroups is not None:
+            # For the case that the kernel refuses and there is never a session to end.
+            stack.callback(zygote.kill, number)
         skip = None if public_dir is None else DATA_DIR
-        session = ProcessSession(zygote, number, ended, files, directory, limits, skip)
-        try:
-            yield session
-        finally:
-            with contextlib.suppress(SandboxError):
-                # Whose fault a lost zygote is was said by the call that needed it.
-                await session.end()
-            zygote.forget(number)
+        async with grouped(zygote.cgroups, files.channel.sender, limits) as cgroup:
+            session = ProcessSession(zygote, number, ended, files, directory, limits, skip, cgroup)
+            try:
+                yield session
+            finally:
+                with contextlib.suppress(SandboxError):
+                    # Whose fault a lost zygote is was said by the call that needed it.
+                    await session.end()
 
 
-def _make_channels(stack: contextlib.ExitStack, limits: SandboxLimits) -> tuple[_Files, socket.socket]:
-    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    stack.enter_context(mine)
-    stack.enter_context(theirs)
-    mine.setblocking(False)
+def _make_files(stack: contextlib.ExitStack) -> _Files:
+    channel = Channel()
+    stack.callback(channel.close)
     memory: list[int] = []
     for name in ("stdout", "stderr"):
         fd = os.memfd_create(name, os.MFD_CLOEXEC)
@@ -202,21 +191,21 @@ def _make_channels(stack: contextlib.ExitStack, limits: SandboxLimits) -> tuple[
         # Appending, so that after truncation the next output starts at the front again.
         fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
         memory.append(fd)
-    return _Files(mine, *memory), theirs
+    return _Files(channel, *memory)
 
 
 async def _open(
-    zygote: ZygoteProcess, public_dir: Path | None, limits: SandboxLimits, uid: int,
-    files: _Files, theirs: socket.socket,
-) -> tuple[int, "asyncio.Future[Ending]", int]:  # fmt: skip
+    zygote: ZygoteProcess, public_dir: Path | None, limits: SandboxLimits, uid: int, files: _Files
+) -> tuple[int, "asyncio.Future[Ending]", int]:
     """Ask for a session and wait for its first message, which brings its work directory."""
-    fds = [theirs.fileno(), files.stdout, files.stderr]
+    channel = files.channel
+    fds = [channel.theirs.fileno(), files.stdout, files.stderr]
     number, ended = await zygote.open(public_dir, limits, uid, fds, _OPEN_TIMEOUT_S)
-    theirs.close()
+    channel.theirs.close()
+    channel.give_up_on(ended)
     try:
         async with asyncio.timeout(_ENCLOSE_TIMEOUT_S):
-            await _readable(files.channel)
-        data, received, _, _ = socket.recv_fds(files.channel, wire.MESSAGE_BYTES, 1)
+            data, received = await channel.greeting()
         if data == wire.READY and len(received) == 1:
             return number, ended, received[0]
         for fd in received:
@@ -231,18 +220,3 @@ async def _open(
     if not data:
         raise StillbornError("the session ended before it was ready")
     raise SandboxError(data.decode("utf-8", "replace"))
-
-
-async def _readable(channel: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-
-    def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    loop.add_reader(channel, wake)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(channel)

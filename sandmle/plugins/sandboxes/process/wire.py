@@ -14,6 +14,8 @@ _HEADER: Final = struct.Struct(f"!{NONCE_BYTES}sQ")
 ANSWER_BYTES: Final = NONCE_BYTES + 1
 OK: Final = b"+"
 FAILED: Final = b"-"
+GO: Final = b"go"
+"""Tells a session that waits to begin; it carries the session's channel, standard output and standard error."""
 READY: Final = b"ready"
 """A session's first message; it carries a descriptor of the work directory."""
 
@@ -30,9 +32,10 @@ def unpack(data: bytes) -> dict[str, Any]:
 
 
 def code_frames(nonce: bytes, code: bytes) -> list[bytes]:
-    """A cell for a session: a header with nonce and length, then the code in pieces."""
-    pieces = [code[at : at + MESSAGE_BYTES] for at in range(0, len(code), MESSAGE_BYTES)]
-    return [_HEADER.pack(nonce, len(code)), *pieces]
+    """A cell for a session: nonce, length and as much of the code as one message holds, then the rest in pieces."""
+    first = MESSAGE_BYTES - _HEADER.size
+    pieces = [code[at : at + MESSAGE_BYTES] for at in range(first, len(code), MESSAGE_BYTES)]
+    return [_HEADER.pack(nonce, len(code)) + code[:first], *pieces]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,12 @@ class Cell:
 
 def receive_cell(channel: socket.socket) -> Cell | None:
     """Wait for the next cell; None when the host is gone."""
-    header = channel.recv(_HEADER.size)
-    if len(header) != _HEADER.size:
+    first = channel.recv(MESSAGE_BYTES)
+    if len(first) < _HEADER.size:
         return None
-    nonce, left = _HEADER.unpack(header)
-    pieces: list[bytes] = []
+    nonce, size = _HEADER.unpack_from(first)
+    pieces = [first[_HEADER.size :]]
+    left = size - len(pieces[0])
     while left > 0:
         piece = channel.recv(MESSAGE_BYTES)
         if not piece:

@@ -65,6 +65,11 @@ class ZygoteSandbox(ABC):
         return self._plan.level
 
     @property
+    def limits_by(self) -> str:
+        """Who sees to it that a session does not use more than it may."""
+        return "watchdog"
+
+    @property
     def walls(self) -> str:
         """What the level reached is made of; empty before `start`."""
         return self._plan.walls if self._plan else ""
@@ -184,7 +189,8 @@ class ZygoteSandbox(ABC):
         return f"the zygote was lost: {reason}"
 
     def _uid(self) -> int:
-        return session_uid(next(self._uids))
+        """A session's user id, of which the one after it goes to a session forked ahead."""
+        return session_uid(2 * next(self._uids))
 
 
 def _burden(place: _Place) -> tuple[bool, int]:
