@@ -34,6 +34,8 @@ DEFAULT_PLUGINS = (
     "sandmle.plugins.trackers.plugin",
     "sandmle.plugins.trainers.plugin",
     "sandmle.plugins.reports.plugin",
+    "sandmle.plugins.authoring.plugin",
+    "sandmle.plugins.exchange.plugin",
     "sandmle.scaffolds.plugin",
     "sandmle.rewards.plugin",
 )
