@@ -91,8 +91,10 @@ class _Bounds:
             limit = self.memory_mb * _MIB
             if tree.memory_bytes(tree.descendants(child), limit) > limit:
                 return MEMORY_EXIT
-        if self.scratch_mb is not None and tree.tree_files_bytes(self.scratch) > self.scratch_mb * _MIB:
-            return DISK_EXIT
+        if self.scratch_mb is not None:
+            room = self.scratch_mb * _MIB
+            if tree.tree_files_bytes(self.scratch, tree.descendants(child)) > room:
+                return DISK_EXIT
         return None
 
 

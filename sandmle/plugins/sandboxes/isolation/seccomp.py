@@ -2,7 +2,8 @@
 
 A deny list on purpose: scientific libraries use most of the harmless calls there are. What is
 denied reaches into other processes, changes mounts or namespaces, opens the network, escapes the
-memory limits (memfd, System V memory) or talks to rarely tested parts of the kernel.
+memory limits (memfd, System V memory), meets strangers (queues, semaphores), watches files of others
+or talks to rarely tested parts of the kernel.
 """
 
 import errno
@@ -24,18 +25,21 @@ _NUMBERS: Final[dict[str, tuple[int | None, int | None]]] = {
     "connect": (42, 203), "delete_module": (176, 106), "fanotify_init": (300, 262),
     "finit_module": (313, 273), "fsconfig": (431, 431), "fsmount": (432, 432),
     "fsopen": (430, 430), "fspick": (433, 433), "init_module": (175, 105),
+    "inotify_add_watch": (254, 27),
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "io_uring_setup": (425, 425),
     "ioperm": (173, None), "iopl": (172, None), "kcmp": (312, 272),
     "kexec_file_load": (320, 294), "kexec_load": (246, 104), "keyctl": (250, 219),
     "memfd_create": (319, 279), "memfd_secret": (447, 447), "modify_ldt": (154, None),
     "mount": (165, 40), "mount_setattr": (442, 442), "move_mount": (429, 429),
-    "mq_open": (240, 180), "msgget": (68, 186), "name_to_handle_at": (303, 264),
+    "mq_open": (240, 180), "mq_unlink": (241, 181), "msgctl": (71, 187), "msgget": (68, 186),
+    "msgrcv": (70, 188), "msgsnd": (69, 189), "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265), "open_tree": (428, 428), "perf_event_open": (298, 241),
     "personality": (135, 92), "pidfd_getfd": (438, 438), "pivot_root": (155, 41),
     "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "ptrace": (101, 117),
     "quotactl": (179, 60), "reboot": (169, 142), "request_key": (249, 218),
-    "semget": (64, 190), "setdomainname": (171, 162), "sethostname": (170, 161),
-    "setns": (308, 268), "settimeofday": (164, 170), "shmat": (30, 196), "shmget": (29, 194),
+    "semctl": (66, 191), "semget": (64, 190), "semop": (65, 193), "semtimedop": (220, 192),
+    "setdomainname": (171, 162), "sethostname": (170, 161),
+    "setns": (308, 268), "settimeofday": (164, 170), "shmat": (30, 196), "shmctl": (31, 195), "shmget": (29, 194),
     "swapoff": (168, 225), "swapon": (167, 224), "syslog": (103, 116), "umount2": (166, 39),
     "unshare": (272, 97), "userfaultfd": (323, 282), "vhangup": (153, 58),
 }  # fmt: skip
@@ -45,6 +49,17 @@ _SPECIAL: Final[dict[str, tuple[int, int]]] = {
     "setsid": (112, 157), "socket": (41, 198), "socketpair": (53, 199), "tgkill": (234, 131),
     "tkill": (200, 130),
 }  # fmt: skip
+
+_SELF_ONLY: Final[dict[str, tuple[tuple[int, int], tuple[int | None, int]]]] = {
+    "ioprio_set": ((251, 30), (1, 1)), "prlimit64": ((302, 261), (None, 0)),
+    "sched_setaffinity": ((203, 122), (None, 0)), "sched_setattr": ((314, 274), (None, 0)),
+    "sched_setparam": ((142, 118), (None, 0)), "sched_setscheduler": ((144, 119), (None, 0)),
+    "setpriority": ((141, 140), (0, 1)),
+}  # fmt: skip
+"""What one process may do to another of the same user, and no Landlock looks at: numbers, then the first
+argument that means one process (None where it is always one) and which argument is the process."""
+_OWNERS: Final = {"fcntl": ((72, 25), (8, 15)), "ioctl": ((16, 29), (0x8901, 0x8902))}
+"""Numbers and commands (F_SETOWN, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP) that name who is signalled by input."""
 
 # Landlock does not look at these, so that without a mount namespace they reach every file of the same user.
 _PRETENDED: Final[dict[str, tuple[int | None, int | None]]] = {
@@ -81,7 +96,8 @@ def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bo
             its own deadly signals: sending itself one ends it here as it would anywhere else.
         in_group: Deny leaving the process group, because the group is what will be killed.
         only_self: Deny signals to any process but this, where Landlock cannot scope them.
-        same_user: Files outside belong to the same user: change no mode, time, owner or attribute.
+        same_user: Files and processes outside belong to the same user: change no mode, time, owner or
+            attribute, and no limit, priority or processor of another process.
 
     Raises:
         OSError: the kernel refused.
@@ -98,7 +114,7 @@ def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bo
         if denied is not None:
             program += _when(denied, [_deny(errno.EPERM)])
     if same_user:
-        program += _metadata_rules(column)
+        program += _metadata_rules(column) + _self_only_rules(column)
     # Without clone3, whose flags lie in memory, the flags of clone can be looked at.
     program += _when(number["clone3"], [_deny(errno.ENOSYS)])
     program += _when(
@@ -115,7 +131,7 @@ def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bo
         for name in ("setsid", "setpgid"):
             program += _when(number[name], [_deny(errno.EPERM)])
     if only_self:
-        program += _signals_to_self_only(number)
+        program += _signals_to_self_only(number, column)
     elif first_process:
         program += _deadly_to_self(number)
     program.append(_op(_RET, _ALLOW))
@@ -152,8 +168,21 @@ def _socket_rules(number: dict[str, int], *, sockets: bool) -> list[bytes]:
     )  # fmt: skip
 
 
-def _signals_to_self_only(number: dict[str, int]) -> list[bytes]:
+def _self_only_rules(column: int) -> list[bytes]:
     rules: list[bytes] = []
+    for numbers, (kind, where) in _SELF_ONLY.values():
+        body = [_arg(where), _op(_JEQ, 0, 2, 0), _op(_JEQ, os.getpid(), 1, 0), _deny(errno.EPERM), _op(_RET, _ALLOW)]
+        if kind is not None:
+            body = [_arg(0), _op(_JEQ, kind, 1, 0), _deny(errno.EPERM), *body]
+        rules += _when(numbers[column], body)
+    return rules
+
+
+def _signals_to_self_only(number: dict[str, int], column: int) -> list[bytes]:
+    rules: list[bytes] = []
+    for numbers, (one, other) in _OWNERS.values():
+        body = [_arg(1), _op(_JEQ, one, 1, 0), _op(_JEQ, other, 0, 1), _deny(errno.EPERM), _op(_RET, _ALLOW)]
+        rules += _when(numbers[column], body)
     for name in ("kill", "tgkill"):
         body = [_arg(0), _op(_JEQ, os.getpid(), 1, 0), _deny(errno.EPERM), _op(_RET, _ALLOW)]
         rules += _when(number[name], body)

@@ -30,6 +30,31 @@ def test_descendants_and_their_memory_are_seen() -> None:
     assert tree.memory_bytes(pids, above=0) == 0
 
 
+def test_what_a_session_orphans_is_still_below_it() -> None:
+    code = """if True:
+        import os, time
+        if os.fork() == 0:
+            if os.fork() == 0: time.sleep(60)
+            os._exit(0)
+        os.wait()
+        time.sleep(60)
+    """
+    with subprocess.Popen(["python3", "-S", "-c", code], start_new_session=True) as process:
+        deadline = time.monotonic() + 20
+        while len(found := tree.descendants(process.pid)) != 2 or _parent_of(found[1]) == process.pid:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.01)
+        tree.kill_group(process.pid)
+
+
+def _parent_of(pid: int) -> int:
+    # It may end between being found and being looked at.
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except FileNotFoundError:
+        return 0
+
+
 def test_nasty_trees_are_removed_whole(tmp_path: Path) -> None:
     top = tmp_path / "top"
     top.mkdir()
@@ -59,3 +84,16 @@ def test_files_are_counted_without_following_links(tmp_path: Path) -> None:
     (tmp_path / "a" / "file").write_bytes(b"x" * 100_000)
     os.symlink("/usr", tmp_path / "link")
     assert 100_000 <= tree.tree_files_bytes(str(tmp_path)) < 200_000
+
+
+def test_files_without_a_name_are_counted_and_many_names_hide_nothing(tmp_path: Path) -> None:
+    with open(tmp_path / "file", "wb") as file:
+        (tmp_path / "file").unlink()
+        file.write(b"x" * 100_000)
+        file.flush()
+        assert tree.tree_files_bytes(str(tmp_path)) == 0
+        assert 100_000 <= tree.tree_files_bytes(str(tmp_path), [os.getpid()]) < 200_000
+    for number in range(4):
+        (tmp_path / str(number)).touch()
+    assert tree.tree_files_bytes(str(tmp_path), entries=4) == 0
+    assert tree.tree_files_bytes(str(tmp_path), entries=3) > 1 << 50
