@@ -58,7 +58,8 @@ class DockerSandbox(ZygoteSandbox):
         """Reach the engine, clear away what dead hosts left there, start the containers and attack from inside."""
         if not sys.platform.startswith("linux"):
             raise SandboxError(f"the docker sandbox needs an engine on the same Linux kernel (this is {sys.platform})")
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self.close)
             await self._prepare()
             try:
                 await self._try(Plan(namespaces=False))
@@ -67,9 +68,7 @@ class DockerSandbox(ZygoteSandbox):
                     raise
                 await self._try(Plan(namespaces=False, kernel_rules=False))
             await self._fill()
-        except BaseException:
-            await self.close()
-            raise
+            stack.pop_all()
 
     def session(self, *, public_dir: Path | None, limits: SandboxLimits) -> AbstractAsyncContextManager[ProcessSession]:
         """Fork a session in the container that has the fewest."""
@@ -116,8 +115,8 @@ class DockerSandbox(ZygoteSandbox):
             if public_dir is None:
                 yield await stack.enter_async_context(self._fork(None, limits))
                 return
-            inventory = await asyncio.to_thread(take_stock, public_dir)
-            if inventory.size > self._config.copy_mb * _MIB:
+            inventory = await asyncio.to_thread(take_stock, public_dir, self._config.copy_mb * _MIB)
+            if inventory is None:
                 yield await stack.enter_async_context(self._session_with(self._plan, public_dir, limits))
                 return
             inside = await stack.enter_async_context(self._stage.lend(public_dir, inventory))

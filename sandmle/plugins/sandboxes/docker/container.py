@@ -100,13 +100,13 @@ async def launch(berth: Berth, plan: Plan, uid: int, large: Path | None = None) 
             environment=_environment(),
             memory_mb=berth.memory_mb,
             processes=config.processes,
+            gpus=config.gpus,
         )
-        running = await _run(berth.engine, order)
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            running = await _run(berth.engine, order)
+            stack.push_async_callback(_remove, berth.engine, running.id)
             control, facts = await _called(listener, running, run / _LOG, config.start_timeout_s)
-        except BaseException:
-            await asyncio.shield(asyncio.to_thread(berth.engine.remove, running.id))
-            raise
+            stack.pop_all()
     zygote = _take_over(berth, running, control, plan, _fitting(facts, lent))
     await zygote.ready(config.start_timeout_s)
     return zygote
@@ -144,6 +144,11 @@ async def _run(engine: Engine, order: Order) -> Running:
         with contextlib.suppress(SandboxError):
             await asyncio.to_thread(engine.remove, (await starting).id)
         raise
+
+
+async def _remove(engine: Engine, container: str) -> None:
+    """See to it that a container goes, also when the wait for it is cut short."""
+    await asyncio.shield(asyncio.to_thread(engine.remove, container))
 
 
 async def _called(
@@ -212,8 +217,11 @@ def _take_over(
         socket.send_fds(control, [layout.HELLO], [life_read, log.fileno()])
         control.send(
             wire.pack({
-                "plan": asdict(plan), "preload": berth.config.preload, "scratch": layout.ZYGOTE_SCRATCH,
-                "libraries": libraries, "hidden": [layout.CODE],
+                "plan": asdict(plan), "preload": () if berth.config.is_cold else berth.config.preload,
+                "cold": berth.config.is_cold, "spares": berth.config.spares,
+                # Those that the engine has put into the container.
+                "devices": "all" if berth.config.gpus else (),
+                "scratch": layout.ZYGOTE_SCRATCH, "libraries": libraries, "hidden": [layout.CODE],
             })
         )  # fmt: skip
     except OSError:

@@ -5,16 +5,17 @@ import socket
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import docker
 from docker.errors import APIError, ImageNotFound, NotFound
-from docker.types import LogConfig, Mount
+from docker.types import DeviceRequest, LogConfig, Mount
 
 from sandmle.core.errors import SandboxError, boundary
 from sandmle.plugins.sandboxes.docker import layout, owner
+from sandmle.plugins.sandboxes.isolation.gpus import Gpus
 
 _CALL_TIMEOUT_S: Final = 60
 _GONE_TIMEOUT_S: Final = 30.0
@@ -22,6 +23,10 @@ _RETRY_S: Final = 0.02
 _NAMES_AT_MOST: Final = 1000
 _CONFLICT: Final = 409
 _MIB: Final = 1024 * 1024
+_NO_GPUS: Final = (
+    "; for GPUs in containers the machine needs NVIDIA's driver and the NVIDIA Container Toolkit, "
+    "set up by `nvidia-ctk runtime configure --runtime=docker` and a restart of the engine"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class Order:
     environment: Mapping[str, str] = field(repr=False)
     memory_mb: int
     processes: int
+    gpus: Gpus = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +150,12 @@ class Engine:
         """
         self.reach()
         with self._asking("start a container"):
-            container = self._create(order)
-            try:
+            with ExitStack() as stack:
+                container = self._create(order)
+                stack.callback(self.remove, container.id)
                 container.start()
                 container.reload()
-            except BaseException:
-                self.remove(container.id)
-                raise
+                stack.pop_all()
             return Running(container.id, int(container.attrs["State"]["Pid"]))
 
     def remove(self, container: str) -> None:
@@ -192,7 +197,9 @@ class Engine:
             try:
                 yield
             except APIError as problem:
-                raise SandboxError(f"{doing}: {problem.explanation or problem}") from problem
+                said = str(problem.explanation or problem)
+                remedy = _NO_GPUS if "device driver" in said and "gpu" in said else ""
+                raise SandboxError(f"{doing}: {said}{remedy}") from problem
 
 
 def _options(order: Order) -> dict[str, Any]:
@@ -221,6 +228,7 @@ def _options(order: Order) -> dict[str, Any]:
         "pids_limit": order.processes,
         "tmpfs": {layout.SCRATCH: scratch},
         "mounts": mounts,
+        "device_requests": _device_requests(order.gpus),
         # Its first process ends by itself when its host does, and then nothing of it stays.
         "auto_remove": True,
         "stop_signal": "SIGKILL",
@@ -228,6 +236,13 @@ def _options(order: Order) -> dict[str, Any]:
         # A proxy's address may hold a password.
         "use_config_proxy": False,
     }
+
+
+def _device_requests(gpus: Gpus) -> list[DeviceRequest]:
+    if not gpus:
+        return []
+    which = {"count": -1} if gpus == "all" else {"device_ids": [str(number) for number in gpus]}
+    return [DeviceRequest(capabilities=[["gpu"]], **which)]
 
 
 def _usual_address() -> str:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from sandmle.plugins.sandboxes.isolation import tree
+
 MARK: Final = "sandmle.sandbox"
 BACKEND: Final = "docker"
 _PREFIX: Final = "sandmle.owner."
@@ -29,24 +31,14 @@ def is_left_behind(labels: Mapping[str, str]) -> bool:
         return True
     if said.get("pid-namespace") != here["pid-namespace"]:
         return False
-    return _started(int(said["pid"])) != said.get("started")
+    return tree.started(int(said["pid"])) != said.get("started")
 
 
 def _identity(pid: int) -> dict[str, str]:
     return {
         "pid": str(pid),
-        "started": _started(pid) or "",
+        "started": tree.started(pid) or "",
         "boot": Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
         "pid-namespace": str(os.stat("/proc/self/ns/pid").st_ino),
         "uid": str(os.geteuid()),
     }
-
-
-def _started(pid: int) -> str | None:
-    """When a living process began, in the kernel's ticks: a number used again differs in it."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    state, *fields = text.rpartition(")")[2].split()
-    return None if state in "ZX" else fields[18]

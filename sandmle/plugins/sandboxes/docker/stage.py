@@ -17,6 +17,8 @@ from sandmle.plugins.sandboxes.docker import layout
 
 _NAME_BYTES: Final = 16
 _KEPT_AT_MOST: Final = 1 << 30
+_ENTRIES_AT_MOST: Final = 20_000
+"""Files and directories of one copy; making more of them takes longer than starting a container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,12 @@ class Stage:
                 shutil.rmtree(self._directory / one.name, ignore_errors=True)
 
 
-def take_stock(public: Path) -> Inventory:
+def take_stock(public: Path, most_bytes: int) -> Inventory | None:
     """Look at every file below `public`, so that a changed directory is copied anew.
+
+    Returns:
+        What is there; `None`, without having looked at the rest, once it is too much to be copied: more than
+        `most_bytes` in all, or too many files.
 
     Raises:
         SandboxError: it cannot be read.
@@ -100,6 +106,8 @@ def take_stock(public: Path) -> Inventory:
                 size = status.st_size if stat.S_ISREG(status.st_mode) else 0
                 entries.append((os.path.relpath(path, public), size, status.st_mtime_ns, status.st_ino))
                 total += size
+                if total > most_bytes or len(entries) > _ENTRIES_AT_MOST:
+                    return None
     except OSError as problem:
         raise SandboxError(f"the public directory {public} cannot be read: {problem}") from problem
     return Inventory(tuple(entries), total)

@@ -6,10 +6,17 @@ from pathlib import Path
 import docker
 import pytest
 
+from sandmle.core.conformance.sandbox import (
+    a_deadline_ends_the_session,
+    a_running_cell_can_be_watched,
+    others_cannot_be_signalled,
+)
 from sandmle.core.errors import SandboxError
-from sandmle.core.types.sandbox import CellStatus, SandboxLimits
+from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.config import DockerConfig
+from sandmle.plugins.sandboxes.docker import stage
 from sandmle.plugins.sandboxes.docker.backend import DockerSandbox
+from sandmle.plugins.sandboxes.docker.engine import _device_requests
 
 pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
 
@@ -105,6 +112,9 @@ async def test_large_public_files_are_mounted_in_a_container_of_their_own(
         await sandbox.start()
         code = "import os; print(os.path.realpath('data'), open('data/train.csv').read().split()[1])"
         assert await said(sandbox, public, code) == "/sandmle/large large,2"
+        # The same file, not a copy of it.
+        number = (public / "train.csv").stat().st_ino
+        assert await said(sandbox, public, "import os; print(os.stat('data/train.csv').st_ino)") == str(number)
         assert "train.csv" in {path.name for path in public.iterdir()}
         async with sandbox.session(public_dir=public, limits=LIMITS) as session:
             assert "Error" in (await session.run("open('data/train.csv', 'a')", 60)).stderr
@@ -114,3 +124,47 @@ async def test_large_public_files_are_mounted_in_a_container_of_their_own(
             await said(sandbox, public, code)
     finally:
         await sandbox.close()
+
+
+async def test_many_small_public_files_are_mounted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "_ENTRIES_AT_MOST", 3)
+    public = make_task(tmp_path, "many")
+    for number in range(3):
+        (public / f"{number}.txt").write_text("x")
+    assert stage.take_stock(public, 4) is None
+    assert stage.take_stock(public, 1000) is None
+    monkeypatch.setattr(stage, "_ENTRIES_AT_MOST", 4)
+    inventory = stage.take_stock(public, 1000)
+    assert inventory is not None
+    assert len(inventory.entries) == 4
+
+
+async def test_cold_sessions_are_fresh_interpreters_in_the_container(configure: Callable[..., DockerConfig]) -> None:
+    sandbox = DockerSandbox(configure(cold=True, preload=("numpy",)))
+    try:
+        await sandbox.start()
+        assert sandbox.level is IsolationLevel.L1
+        code = "import os, sys; kept = 'numpy' in sys.modules; print(kept, 'PYTHONMALLOC' in os.environ)\nimport numpy"
+        async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+            assert (await session.run(code, 60)).stdout == "False False\n"
+            assert (await session.run("print(kept, numpy.arange(4).sum())", 60)).stdout == "False 6\n"
+        for check in (a_deadline_ends_the_session, a_running_cell_can_be_watched, others_cannot_be_signalled):
+            await check(sandbox, Path("/nowhere"))
+    finally:
+        await sandbox.close()
+
+
+async def test_gpus_are_asked_of_the_engine_which_says_what_is_missing(configure: Callable[..., DockerConfig]) -> None:
+    if Path("/dev/nvidiactl").exists():
+        pytest.skip("this machine has a GPU")
+    sandbox = DockerSandbox(configure(gpus="all"))
+    with pytest.raises(SandboxError, match=r"device driver .*gpu.*NVIDIA Container Toolkit"):
+        await sandbox.start()
+
+
+async def test_gpus_are_chosen_by_number_or_all() -> None:
+    assert _device_requests(()) == []
+    [every] = _device_requests("all")
+    assert (every["Count"], every["Capabilities"]) == (-1, [["gpu"]])
+    [some] = _device_requests((0, 3))
+    assert (some["DeviceIDs"], some["Count"]) == (["0", "3"], 0)
