@@ -12,6 +12,7 @@ from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeOver, Scaffol
 from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.environment import Environment, Rules
 from sandmle.core.engine.leases import Leases
+from sandmle.core.engine.own_time import BlockedError
 from sandmle.core.engine.recording import NO_ACTION, RecordingContext, Sampling
 from sandmle.core.engine.scoring import Preset, reward_of
 from sandmle.core.engine.tasks import Task
@@ -93,7 +94,8 @@ class Attempt:
         try:
             async with deadline(own_time.longest_s(), _ScaffoldFailedError, f"scaffold {name!r}") as scope:
                 own_time.limit(scope)
-                await self._play_through(context)
+                with own_time.playing():
+                    await self._play_through(context)
         except _ScaffoldFailedError as problem:
             if context.failure is not None:
                 raise context.failure from problem
@@ -116,6 +118,8 @@ class Attempt:
         except SystemExit as problem:
             # It would end the event loop and every other episode with it.
             raise RuntimeError(f"it tried to end the program: SystemExit: {problem}") from problem
+        except BlockedError as problem:
+            raise RuntimeError(str(problem)) from problem
 
     def _record(self, outcome: Outcome, reason: StopReason | None, grade: Grade | None) -> Episode:
         spec, crew, context = self._task.spec, self._crew, self._context

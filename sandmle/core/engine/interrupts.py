@@ -6,6 +6,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from sandmle.core.engine.blocking import ending_blocks
+
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -48,7 +50,8 @@ async def _supervise(main: Callable[[asyncio.Event], Awaitable[T]]) -> T:
     for number in SIGNALS:
         loop.add_signal_handler(number, interrupted)
     try:
-        return await task
+        with ending_blocks():
+            return await task
     except asyncio.CancelledError:
         if stopped:
             raise KeyboardInterrupt from None

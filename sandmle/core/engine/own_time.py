@@ -3,10 +3,18 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Final
 
 GRACE_S: Final = 60.0
 """Seconds a scaffold has to come to its end once its episode's time is over and nothing is being done for it."""
+
+
+class BlockedError(BaseException):
+    """Raised in the middle of a scaffold that keeps the event loop to itself.
+
+    It is no `Exception`, so that a scaffold that catches those does not catch it.
+    """
 
 
 class OwnTime:
@@ -28,6 +36,20 @@ class OwnTime:
     def longest_s(self) -> float:
         """Seconds from now after which a scaffold that does nothing but its own work hangs."""
         return max(0.0, self._remaining_s()) + GRACE_S
+
+    @contextmanager
+    def playing(self) -> Iterator[None]:
+        """Inside the block, and in tasks that are started there, it is this episode's scaffold that runs."""
+        token = _PLAYING.set(self)
+        try:
+            yield
+        finally:
+            _PLAYING.reset(token)
+
+    @property
+    def runs(self) -> bool:
+        """Whether the scaffold is at its own work."""
+        return self._served == 0
 
     def limit(self, scope: asyncio.Timeout) -> None:
         """Have `scope` end a scaffold that hangs."""
@@ -51,3 +73,12 @@ class OwnTime:
         # A scaffold may leave a task of its own behind, which then asks after the scope is over.
         with suppress(RuntimeError):
             self._scope.reschedule(when)
+
+
+_PLAYING: Final[ContextVar[OwnTime | None]] = ContextVar("playing", default=None)
+
+
+def scaffold_at_work() -> bool:
+    """Whether the code that asks, or that a signal has interrupted, is a scaffold's own."""
+    own_time = _PLAYING.get()
+    return own_time is not None and own_time.runs
