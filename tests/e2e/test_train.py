@@ -33,6 +33,8 @@ def test_imitation_then_grpo_then_a_run_by_the_commands(sandmle, sandmle_json, c
     trained = sandmle_json(*doing)
     assert (trained["complete"], trained["metrics"][0]["episodes"]) == (True, 2)
     assert trained["metrics"][0]["infrastructure_rate"] == 0
+    lessons = [{"method": "sft", "scaffolds": ["react"]}, {"method": "grpo", "scaffolds": ["react"]}]
+    assert json.loads((second / "lessons.json").read_text()) == lessons
     # The same command finds everything done, and another configuration is refused with the difference.
     assert sandmle_json(*doing) == trained
     assert "grpo.steps: was 1, is 2" in sandmle(*doing, "--steps", 2, code=2).stderr
