@@ -7,6 +7,7 @@
     │   ├── TaskError
     │   └── RunError          a run directory that cannot be used or resumed
     ├── PluginError           a plugin: names the plugin, the hook or spec, and the fix
+    ├── BudgetError           a cap on tokens or money is reached: nothing is wrong, and nothing is lost
     ├── RoleError             a synthesizer role gave up within its tries; the draft is rejected, nothing else
     └── InfrastructureError   the ground under us: never turned into a score or a reward
         ├── SandboxError
@@ -52,6 +53,15 @@ class RunError(UsageError):
 
 class PluginError(SandmleError):
     """A plugin broke a rule of the hook surface or failed inside its own code."""
+
+
+class BudgetError(SandmleError):
+    """What may be spent is spent; the same command goes on once the cap is raised."""
+
+    def __init__(self, message: str, *, scope: str) -> None:
+        super().__init__(message)
+        self.scope = scope
+        """`run`, or the id of the task whose cap is reached."""
 
 
 class RoleError(SandmleError):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandmle.core.types.episode import Episode
+from sandmle.core.types.message import ModelReply
 from sandmle.core.types.sandbox import CellStatus
 from sandmle.core.types.score import Medal
 
@@ -27,13 +28,15 @@ class Reached:
 def format_share(episode: Episode) -> float:
     """Share of the policy's replies that think first: they start with `<think>`, close it, and thought something.
 
+    A thought that the provider gave apart from the text counts as well.
+
     As in SandMLE's released reward, which says nothing about whether the action was well formed. An
     episode without any reply gives 0.
     """
     replies = episode.trajectory.replies()
     if not replies:
         return 0.0
-    return sum(_thinks_first(reply.text) for reply in replies) / len(replies)
+    return sum(_thinks_first(reply) for reply in replies) / len(replies)
 
 
 def executed(episode: Episode) -> float:
@@ -81,8 +84,11 @@ def _medal_among(episode: Episode, medals: frozenset[Medal]) -> float:
     return float(episode.grade is not None and episode.grade.medal in medals)
 
 
-def _thinks_first(text: str) -> bool:
-    opened = text.strip()
+def _thinks_first(reply: ModelReply) -> bool:
+    # What a provider gives apart was in the tags of a model that has such.
+    if reply.reasoning is not None and reply.reasoning.text.strip():
+        return True
+    opened = reply.text.strip()
     if not opened.startswith(THINK_OPEN):
         return False
     body, close, _ = opened.removeprefix(THINK_OPEN).partition(THINK_CLOSE)

@@ -9,6 +9,7 @@ from sandmle.core.contracts.grader import Grader
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeOver, Scaffold
+from sandmle.core.engine.budget import Budget
 from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.environment import Environment, Rules
 from sandmle.core.engine.leases import Leases
@@ -36,6 +37,7 @@ class Crew:
     sampling: Sampling
     policy_version: int = 0
     leases: Leases = field(default_factory=Leases)
+    budget: Budget = field(default_factory=Budget)
 
 
 class Attempt:
@@ -58,6 +60,7 @@ class Attempt:
 
         Raises:
             InfrastructureError: the machinery failed.
+            BudgetError: a cap of the run or of the task was reached before the episode was over.
             PluginError: the scaffold or a milestone failed in its own code.
         """
         crew = self._crew
@@ -76,6 +79,7 @@ class Attempt:
                 limits=rules.limits,
                 feedback=rules.feedback,
                 opened_at=opened_at,
+                budget=crew.budget,
             )
             self._context = context
             reason = await self._run_scaffold(context)

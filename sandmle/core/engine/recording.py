@@ -10,11 +10,12 @@ from typing import Final
 
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.scaffold import EpisodeLimits, EpisodeOver, TaskView
+from sandmle.core.engine.budget import Budget, add_usage
 from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.environment import Environment
 from sandmle.core.engine.exchange import check_action, check_messages, readable
 from sandmle.core.engine.own_time import OwnTime
-from sandmle.core.errors import InfrastructureError, ProviderError
+from sandmle.core.errors import BudgetError, InfrastructureError, ProviderError
 from sandmle.core.types.episode import Timings
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions, ToolSpec, Usage
 from sandmle.core.types.trajectory import (
@@ -63,6 +64,7 @@ class RecordingContext:
         limits: EpisodeLimits,
         feedback: FeedbackMode,
         opened_at: float,
+        budget: Budget | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the episode's time.
@@ -76,6 +78,7 @@ class RecordingContext:
             limits: what the episode may use, from now on.
             feedback: what submissions tell.
             opened_at: when, by `clock`, the environment began to open; counts in the timings only.
+            budget: the run's account; None keeps none.
             clock: seconds that only grow.
         """
         self._view = view
@@ -85,6 +88,7 @@ class RecordingContext:
         self._sampling = sampling
         self._limits = limits
         self._feedback = feedback
+        self._budget = budget or Budget()
         self._clock = clock
         self._opened_at = opened_at
         self._began = clock()
@@ -99,8 +103,8 @@ class RecordingContext:
         self.usage = Usage()
         self.stop: StopReason | None = None
         """Why the episode is over; None while it goes on."""
-        self.failure: InfrastructureError | None = None
-        """The infrastructure failure that a scaffold saw, kept in case the scaffold swallows it."""
+        self.failure: InfrastructureError | BudgetError | None = None
+        """What stopped the episode from outside, kept in case the scaffold swallows it."""
         self.last_action: str = NO_ACTION
         """Kind of the last action begun."""
 
@@ -142,6 +146,7 @@ class RecordingContext:
         self._refuse_when_over()
         if self._turns >= self._limits.max_turns:
             raise self._over(StopReason.MAX_TURNS)
+        self._refuse_when_spent()
         turn = self._turns
         self._turns += 1
         options = ReplyOptions(
@@ -162,6 +167,7 @@ class RecordingContext:
             raise
         finally:
             self._llm_s += self._clock() - began
+        self._budget.charge(self._view.task_id, self._slot, reply)
         if reply.finish_reason == "context":
             raise self._over(StopReason.CONTEXT)
         self._record(conversation, reply, turn)
@@ -215,6 +221,15 @@ class RecordingContext:
         if self._remaining_s() <= 0:
             raise self._over(StopReason.DEADLINE)
 
+    def _refuse_when_spent(self) -> None:
+        if self._budget.caps.episode.reached_by(self.usage) is not None:
+            raise self._over(StopReason.BUDGET)
+        try:
+            self._budget.check(self._view.task_id)
+        except BudgetError as problem:
+            self.failure = problem
+            raise
+
     def _over(self, reason: StopReason) -> EpisodeOver:
         self.stop = self.stop or reason
         return EpisodeOver(self.stop)
@@ -228,8 +243,9 @@ class RecordingContext:
         else:
             kept, rest = [], messages
         # Messages are equal whatever ids they carry.
-        own = {one: one for entries in self._segments for one in map(_own, entries) if one.token_ids}
-        bare = (replace(one, token_ids=None) for one in rest)
+        remembered = (one for entries in self._segments for one in map(_own, entries))
+        own = {one: one for one in remembered if one.token_ids or one.reasoning}
+        bare = (replace(one, token_ids=None, reasoning=None) for one in rest)
         return (*kept, *(own.get(one, one) if one.role == "assistant" else one for one in bare))
 
     def _record(self, conversation: tuple[Message, ...], reply: ModelReply, turn: int) -> None:
@@ -241,14 +257,14 @@ class RecordingContext:
             self._segments.append(current)
         current.extend(TranscriptEntry(message=message) for message in conversation[len(said) :])
         answer = Message(role="assistant", content=reply.text, tool_calls=reply.tool_calls)
-        current.append(TranscriptEntry(message=answer, reply=reply, turn=turn))
-        self.usage = Usage(
-            prompt_tokens=self.usage.prompt_tokens + reply.usage.prompt_tokens,
-            completion_tokens=self.usage.completion_tokens + reply.usage.completion_tokens,
-            cost_usd=self.usage.cost_usd + reply.usage.cost_usd,
-        )
+        # Whether it was paid for earlier is no part of what happened: a replayed trajectory is the same.
+        current.append(TranscriptEntry(message=answer, reply=replace(reply, cached=False), turn=turn))
+        self.usage = add_usage(self.usage, reply.usage)
 
 
 def _own(entry: TranscriptEntry) -> Message:
-    # The ids stand in the record once, with the reply; here they rejoin the message.
-    return entry.message if entry.reply is None else replace(entry.message, token_ids=entry.reply.sampled_ids)
+    # Ids and reasoning stand in the record once, with the reply; here they rejoin the message.
+    reply = entry.reply
+    if reply is None:
+        return entry.message
+    return replace(entry.message, token_ids=reply.sampled_ids, reasoning=reply.reasoning)

@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sandmle.core.engine.attempt import Attempt, Crew
+from sandmle.core.engine.budget import RUN
 from sandmle.core.engine.store import FailureRecord, RunStore
 from sandmle.core.engine.tasks import Task
-from sandmle.core.errors import InfrastructureError, PluginError, SandmleError
-from sandmle.core.hooks.events import EpisodeFinished, Event, InfrastructureFailed
+from sandmle.core.errors import BudgetError, InfrastructureError, PluginError, SandmleError
+from sandmle.core.hooks.events import BudgetReached, EpisodeFinished, Event, InfrastructureFailed
 from sandmle.core.types.episode import Episode
 
 FAILURES_IN_A_ROW: Final = 10
@@ -59,6 +60,12 @@ class Rollout:
         self._by_plugins_in_a_row = 0
         self._bearable = max(FAILURES_IN_A_ROW, FAILURES_OF_EACH * plan.concurrency)
         self._left_out: list[Episode] = []
+        self._spent: dict[str, BudgetError] = {}
+
+    @property
+    def budget_problems(self) -> tuple[str, ...]:
+        """Which caps stopped the run, or a task of it, in words."""
+        return tuple(str(problem) for problem in self._spent.values())
 
     async def run(self, drain: asyncio.Event) -> None:
         """Play every slot that is not recorded; once `drain` is set, only finish those under way.
@@ -85,9 +92,13 @@ class Rollout:
 
     async def _work(self, waiting: Iterator[tuple[Task, int]], drain: asyncio.Event) -> None:
         for task, slot in waiting:
-            if drain.is_set():
+            if drain.is_set() or RUN in self._spent:
                 return
-            await self._fill(task, slot, drain)
+            try:
+                self._crew.budget.check(task.spec.task_id)
+                await self._fill(task, slot, drain)
+            except BudgetError as problem:
+                self._note_spent(problem)
 
     async def _fill(self, task: Task, slot: int, drain: asyncio.Event) -> None:
         tries = 1 + self._plan.infrastructure_retries
@@ -109,6 +120,11 @@ class Rollout:
                 self._flush_left_out()
                 self._keep(replace(episode, attempts=number))
                 return
+
+    def _note_spent(self, problem: BudgetError) -> None:
+        if problem.scope not in self._spent:
+            self._spent[problem.scope] = problem
+            self._emit(BudgetReached(run_id=self._plan.run_id, scope=problem.scope, problem=str(problem)))
 
     def _note_plugin_failure(self, task: Task, slot: int, number: int, problem: PluginError, after: str) -> None:
         self._store.add_failure(_record_of(task, slot, number, problem, after))

@@ -5,19 +5,22 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from sandmle.core.contracts.benchmark import Benchmark
+from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.tracker import Tracker
+from sandmle.core.engine.budget import Budget, Cap, Caps
 from sandmle.core.engine.crews import check_names, open_chat_model, open_crew
 from sandmle.core.engine.rollout import Plan, Rollout
-from sandmle.core.engine.settings import RunSettings
-from sandmle.core.engine.store import RunStore, open_store
+from sandmle.core.engine.settings import BudgetSettings, RunSettings
+from sandmle.core.engine.store import RunStore, open_store, read_charges
 from sandmle.core.engine.summary import RunSummary, summarize_run
 from sandmle.core.engine.tasks import Task, read_task
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import SandmleError, StoreError, TaskError, boundary
+from sandmle.core.errors import ConfigError, SandmleError, StoreError, TaskError, boundary
 from sandmle.core.hooks.events import Event, RunFinished, RunStarted
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.episode import Outcome
@@ -50,15 +53,27 @@ async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSum
     trackers = {name: toolkit.make(Kind.TRACKER, name) for name in settings.trackers}
     plan = _plan(settings, tasks, out)
     expected = len(tasks) * settings.group_size
+    caps = caps_of(toolkit.settings.budget)
+    budget_problems: tuple[str, ...] = ()
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(open_chat_model(toolkit, settings.model))
+        _check_prices(model, caps)
         store = stack.enter_context(open_store(out, record_of(toolkit, tasks)))
         announcer = stack.enter_context(_announcing(toolkit, store, trackers))
         announcer.emit(RunStarted(run_id=plan.run_id, episodes=expected, done=len(store.done)))
         if len(store.done) < expected:
             crew = await stack.enter_async_context(open_crew(toolkit, model))
-            await Rollout(crew, plan, store, announcer.emit).run(drain)
-        summary = summarize_run(out, expected=expected, interrupted=drain.is_set(), reward=settings.reward)
+            crew = replace(crew, budget=Budget(caps, read_charges(out), store.add_charge))
+            rollout = Rollout(crew, plan, store, announcer.emit)
+            await rollout.run(drain)
+            budget_problems = rollout.budget_problems
+        summary = summarize_run(
+            out,
+            expected=expected,
+            interrupted=drain.is_set(),
+            reward=settings.reward,
+            budget_problems=budget_problems,
+        )
         left_out = summary.outcomes.get(Outcome.INFRASTRUCTURE.value, 0)
         announcer.emit(RunFinished(run_id=plan.run_id, episodes=summary.episodes, infrastructure=left_out))
     return summary
@@ -89,9 +104,45 @@ def record_of(toolkit: Toolkit, tasks: Sequence[Task]) -> dict[str, Any]:
     return {
         "run": settings.run.model_dump(mode="json", exclude=unsaid),
         "reward": {"presets": {settings.run.reward: dict(presets[settings.run.reward])}},
-        "plugin": {kind.value: settings.plugin[kind.value] for kind in _PLAYING if kind.value in settings.plugin},
+        "plugin": {kind.value: _lasting(toolkit, kind) for kind in _PLAYING if kind.value in settings.plugin},
+        **_episode_caps(settings.budget),
         "tasks": {task.spec.task_id: hashlib.sha256(task.layout.spec.read_bytes()).hexdigest() for task in tasks},
     }
+
+
+def caps_of(settings: BudgetSettings) -> Caps:
+    """The caps that `[budget]` sets."""
+    return Caps(
+        episode=Cap(tokens=settings.episode_tokens, usd=settings.episode_usd),
+        task=Cap(tokens=settings.task_tokens, usd=settings.task_usd),
+        run=Cap(tokens=settings.run_tokens, usd=settings.run_usd),
+    )
+
+
+def _check_prices(model: ChatModel, caps: Caps) -> None:
+    """A model that does not know what it costs says so by an attribute `priced` that is false."""
+    if caps.need_prices and not getattr(model, "priced", True):
+        raise ConfigError(
+            f"a cap in USD needs to know what {model.name} costs, and no price is listed for it; set "
+            f"usd_per_million_prompt_tokens and usd_per_million_completion_tokens under "
+            f'[plugin.llm.litellm.models."{model.name}"], or cap tokens instead'
+        )
+
+
+def _episode_caps(settings: BudgetSettings) -> dict[str, Any]:
+    """What bounds one episode is part of what it is; what bounds many is not."""
+    caps = {name: value for name, value in settings.model_dump(exclude_none=True).items() if name.startswith("episode")}
+    return {"budget": caps} if caps else {}
+
+
+def _lasting(toolkit: Toolkit, kind: Kind) -> dict[str, Any]:
+    """A kind's sections, without what their plugins say may differ when a run is resumed."""
+    kept = {}
+    for name, section in toolkit.settings.plugin[kind.value].items():
+        lasting = getattr(toolkit.registry.spec(kind, name).config, "lasting", dict)
+        if chosen := lasting(section):
+            kept[name] = chosen
+    return kept
 
 
 def _plan(settings: RunSettings, tasks: Sequence[Task], out: Path) -> Plan:

@@ -96,6 +96,20 @@ class RunSettings(_Section):
     trackers: tuple[str, ...] = ("progress",)
 
 
+class BudgetSettings(_Section):
+    """`[budget]`: what runs may spend; unset is no cap. Tokens are those of prompts and completions together."""
+
+    episode_tokens: Annotated[int, Field(ge=1)] | None = None
+    """An episode that has used these ends with the stop reason `budget`, and is graded as it stands."""
+    episode_usd: Annotated[float, Field(gt=0)] | None = None
+    task_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Of all episodes of a task. Reached, its episodes stop without a record and are played once it is raised."""
+    task_usd: Annotated[float, Field(gt=0)] | None = None
+    run_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Of the whole run, all its starts included. Reached, the run stops; the same command goes on once it is raised."""
+    run_usd: Annotated[float, Field(gt=0)] | None = None
+
+
 class RewardSettings(_Section):
     """`[reward]`: presets by name, each a table of milestone weights."""
 
@@ -110,6 +124,7 @@ class Settings(_Section):
     synthesis: SynthesisSettings = Field(default_factory=SynthesisSettings)
     run: RunSettings = Field(default_factory=RunSettings)
     reward: RewardSettings = Field(default_factory=RewardSettings)
+    budget: BudgetSettings = Field(default_factory=BudgetSettings)
     plugin: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
 
     def options(self, kind: str, name: str) -> dict[str, Any]:

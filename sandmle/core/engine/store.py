@@ -18,14 +18,16 @@ from typing import Any
 import tomli_w
 from pydantic import ConfigDict, RootModel, ValidationError
 
+from sandmle.core.engine.budget import Charge, parse_charge
 from sandmle.core.engine.line_log import LineLog, open_log
 from sandmle.core.errors import PluginError, RunError
 from sandmle.core.hooks.events import Event
 from sandmle.core.types.episode import Episode
 
 CONFIG, EVENTS, EPISODES, FAILURES, LOCK = "config.toml", "events.jsonl", "episodes.jsonl", "failures.jsonl", ".lock"
+USAGE = "usage.jsonl"
 _HALF_WRITTEN_CONFIG = ".config.toml.part"
-_OURS = frozenset({CONFIG, EVENTS, EPISODES, FAILURES, LOCK, _HALF_WRITTEN_CONFIG})
+_OURS = frozenset({CONFIG, EVENTS, EPISODES, FAILURES, USAGE, LOCK, _HALF_WRITTEN_CONFIG})
 
 DIFF_LINES = 20
 """Changed keys shown when a run is refused; more are only counted."""
@@ -60,8 +62,9 @@ class FailureRecord:
 class RunStore:
     """One run directory, held by this process alone."""
 
-    def __init__(self, root: Path, *, episodes: LineLog, failures: LineLog, events: LineLog) -> None:
+    def __init__(self, root: Path, *, episodes: LineLog, failures: LineLog, events: LineLog, usage: LineLog) -> None:
         self.root = root
+        self._usage = usage
         self._episodes = episodes
         self._failures = failures
         self._events = events
@@ -92,6 +95,14 @@ class RunStore:
         """
         self._failures.append(json.dumps(asdict(failure)).encode(), durable=True)
 
+    def add_charge(self, charge: Charge) -> None:
+        """Record what one reply took. It outlives a kill, though not a power failure.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        self._usage.append(json.dumps(asdict(charge)).encode(), durable=False)
+
     def add_event(self, event: Event) -> None:
         """Append to the event log.
 
@@ -121,11 +132,11 @@ def open_store(root: Path, config: Mapping[str, Any]) -> Iterator[RunStore]:
                 raise RunError(f"{root} is no run directory (it holds {strange[0]!r}); name a new or empty one")
             stack.enter_context(locked(root))
             agree(root, config)
-            logs = {name: stack.enter_context(open_log(root / name)) for name in (EPISODES, FAILURES, EVENTS)}
+            logs = {name: stack.enter_context(open_log(root / name)) for name in (EPISODES, FAILURES, EVENTS, USAGE)}
             _sync_directory(root)
         except OSError as problem:
             raise RunError(f"the run directory {root} cannot be used: {problem.strerror or problem}") from problem
-        yield RunStore(root, episodes=logs[EPISODES], failures=logs[FAILURES], events=logs[EVENTS])
+        yield RunStore(root, episodes=logs[EPISODES], failures=logs[FAILURES], events=logs[EVENTS], usage=logs[USAGE])
 
 
 def read_episodes(root: Path) -> Iterator[Episode]:
@@ -154,6 +165,19 @@ def read_failures(root: Path) -> Iterator[FailureRecord]:
             yield FailureRecord(**json.loads(line))
         except (ValueError, TypeError) as problem:
             raise RunError(f"{root / FAILURES}, line {number}: no readable failure: {problem}") from None
+
+
+def read_charges(root: Path) -> Iterator[Charge]:
+    """Every reply that was paid for, those of failed attempts and of earlier starts included.
+
+    Raises:
+        RunError: there is no run, or a line cannot be read.
+    """
+    for number, line in _lines(root, USAGE):
+        try:
+            yield parse_charge(json.loads(line))
+        except (ValueError, TypeError, KeyError) as problem:
+            raise RunError(f"{root / USAGE}, line {number}: no readable charge: {problem}") from None
 
 
 def read_config(root: Path) -> dict[str, Any]:

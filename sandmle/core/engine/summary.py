@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sandmle.core.engine.budget import usage_of
 from sandmle.core.engine.evaluation import failure_counts, failure_rates, summarize
-from sandmle.core.engine.store import read_episodes, read_failures
+from sandmle.core.engine.store import read_charges, read_episodes, read_failures
 from sandmle.core.types.episode import Episode
+from sandmle.core.types.message import Usage
 from sandmle.core.types.report import AgentSummary, Estimate
 
 
@@ -35,6 +37,11 @@ class RunSummary:
     infrastructure_failure_rates: Mapping[str, float]
     """Per action of that kind."""
     agents: Sequence[AgentSummary]
+    usage: Usage
+    """Tokens and money spent in all, on failed attempts and on episodes that a cap stopped, too."""
+    usage_by_task: Mapping[str, Usage]
+    budget_problems: Sequence[str] = ()
+    """Which caps stopped it."""
 
     def as_json(self) -> dict[str, Any]:
         """As JSON has it; what is not a number is null."""
@@ -46,6 +53,11 @@ class RunSummary:
             f"{self.episodes} of {self.expected} episodes in {self.run_dir} ({', '.join(self.levels) or 'none begun'})"
         ]
         lines.extend(agent_line(agent) for agent in self.agents)
+        lines.append(
+            f"{self.usage.prompt_tokens} prompt and {self.usage.completion_tokens} completion tokens, "
+            f"{self.usage.cost_usd:.6g} USD"
+        )
+        lines.extend(self.budget_problems)
         if self.infrastructure_failures:
             counts = ", ".join(f"{count} after {kind}" for kind, count in self.infrastructure_failures.items())
             lines.append(f"infrastructure failures: {counts}; {self.outcomes.get('infrastructure', 0)} slots left out")
@@ -54,7 +66,9 @@ class RunSummary:
         return "\n".join(lines)
 
 
-def summarize_run(run_dir: Path, *, expected: int, interrupted: bool, reward: str) -> RunSummary:
+def summarize_run(
+    run_dir: Path, *, expected: int, interrupted: bool, reward: str, budget_problems: Sequence[str] = ()
+) -> RunSummary:
     """Read the records of a run and sum them up.
 
     Raises:
@@ -62,6 +76,7 @@ def summarize_run(run_dir: Path, *, expected: int, interrupted: bool, reward: st
     """
     episodes = tuple(map(lean, read_episodes(run_dir)))
     failures = tuple(read_failures(run_dir))
+    usage, usage_by_task = usage_of(read_charges(run_dir))
     return RunSummary(
         run_dir=str(run_dir),
         expected=expected,
@@ -74,6 +89,9 @@ def summarize_run(run_dir: Path, *, expected: int, interrupted: bool, reward: st
         infrastructure_failures=failure_counts(failures),
         infrastructure_failure_rates=failure_rates(failures, episodes),
         agents=summarize(episodes),
+        usage=usage,
+        usage_by_task=usage_by_task,
+        budget_problems=budget_problems,
     )
 
 

@@ -33,6 +33,7 @@ class Toolkit:
         self._given = settings
         self._file = file
         self._overrides = dict(overrides or {})
+        self._providers: dict[str, LlmProvider] = {}
 
     @cached_property
     def resolved(self) -> Resolved:
@@ -75,8 +76,10 @@ class Toolkit:
         """
         prefix = model.partition("/")[0]
         name = prefix if prefix in self.registry.names(Kind.LLM) else FALLBACK_PROVIDER
-        provider: LlmProvider = self.make(Kind.LLM, name)
-        return provider.open_model(model)
+        # One of each, so that all models of a run share what it knows of how much a provider bears.
+        if name not in self._providers:
+            self._providers[name] = self.make(Kind.LLM, name)
+        return self._providers[name].open_model(model)
 
 
 def open_toolkit(

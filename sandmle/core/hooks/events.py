@@ -57,6 +57,17 @@ class InfrastructureFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetReached(Event):
+    """A cap on tokens or money stopped the run, or one task of it."""
+
+    run_id: str
+    scope: str
+    """`run`, or the id of the task."""
+    problem: str
+    """What is spent of what, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     run_id: str
     episodes: int

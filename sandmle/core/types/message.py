@@ -25,6 +25,15 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reasoning:
+    """What a thinking model thought before its answer, where its provider gives that apart from the text."""
+
+    text: str
+    signed: str = ""
+    """JSON of the provider's own blocks, which some want back unchanged when they want them back at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One chat message."""
 
@@ -38,6 +47,8 @@ class Message:
     token_ids: tuple[int, ...] | None = field(default=None, compare=False)
     """What the policy sampled to write this turn of its own, end included, where it said so. A token-exact
     model takes these in place of the text, so that nothing of its own is ever encoded anew."""
+    reasoning: Reasoning | None = field(default=None, compare=False)
+    """What was thought before this turn of its own. No provider is sent it unless its configuration asks for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +83,16 @@ class ModelReply:
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
     """Native calls, in the order made."""
+    reasoning: Reasoning | None = None
+    """Kept apart from `text`, which scaffolds read and say back."""
     finish_reason: str = "stop"
     """`stop`; `length` when cut by the token limit; `context` when the conversation leaves no room for an answer,
     so that nothing was sampled."""
     usage: Usage = field(default_factory=Usage)
+    cached: bool = False
+    """It was paid for earlier: `usage` is what that took, and nothing is charged now."""
+    answered_by: str | None = None
+    """The model that answered in place of the one asked, which had failed."""
     prompt_ids: tuple[int, ...] | None = None
     sampled_ids: tuple[int, ...] | None = None
     log_probs: tuple[float, ...] | None = None

@@ -71,6 +71,8 @@ class StopReason(StrEnum):
     FINISHED = "finished"
     MAX_TURNS = "max_turns"
     DEADLINE = "deadline"
+    BUDGET = "budget"
+    """The episode's own cap on tokens or money is reached."""
     CONTEXT = "context"
     """The conversation no longer fits the model's context."""
     SESSION_DIED = "session_died"

@@ -7,7 +7,14 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from sandmle.core.hooks.events import DraftFinished, EpisodeFinished, InfrastructureFailed, RunFinished, RunStarted
+from sandmle.core.hooks.events import (
+    BudgetReached,
+    DraftFinished,
+    EpisodeFinished,
+    InfrastructureFailed,
+    RunFinished,
+    RunStarted,
+)
 
 PLAIN_INTERVAL_S = 2.0
 """Seconds between two plain lines, so that a log of a long run stays readable."""
@@ -42,6 +49,8 @@ class ProgressTracker:
                     markup=False,
                     highlight=False,
                 )
+            case BudgetReached():
+                self._console.print(event.problem, markup=False, highlight=False)
             case DraftFinished():
                 self._done, self._total = event.accepted, event.wanted
                 if event.check:

@@ -62,7 +62,8 @@ def submission(error: float) -> bytes:
     return ("id,y\n" + "".join(f"{row},{row + error}\n" for row in range(N_ROWS))).encode()
 
 
-def _draft(task_id: str) -> TaskDraft:
+def copying_draft(task_id: str) -> TaskDraft:
+    """A task whose answer stands in its data."""
     spec = TaskSpec(
         task_id=task_id,
         title="Copy the number",
@@ -104,7 +105,7 @@ def _draft(task_id: str) -> TaskDraft:
 
 @pytest.fixture
 def make_task(tmp_path: Path) -> Callable[..., Task]:
-    return lambda task_id="copy": write_task(tmp_path / "tasks", _draft(task_id))
+    return lambda task_id="copy": write_task(tmp_path / "tasks", copying_draft(task_id))
 
 
 @pytest.fixture
