@@ -1,6 +1,7 @@
 """Finds configuration and merges it: default < file < environment `SANDMLE_*` < command line."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ DEFAULT_FILE = "sandmle.toml"
 PREFIX = "SANDMLE_"
 RESERVED = ("SANDMLE_PLUGINS", "SANDMLE_CONFIG", "SANDMLE_STRICT_PLUGINS")
 """Variables that steer the program itself and are no configuration keys."""
+
+_PART = re.compile(r"""["']([^"']*)["']|([^.]+)""")
+"""One part of a dotted key: in quotes, or without dots."""
 
 Tree = dict[str, Any]
 
@@ -53,15 +57,15 @@ def resolve(
     origin: dict[str, str] = {}
     path = file or (Path(DEFAULT_FILE) if Path(DEFAULT_FILE).is_file() else None)
     if path is not None:
-        for key, value in _leaves(_read(path)):
-            _set(tree, key, value, f"file {path}", origin)
+        for parts, value in _leaves(_read(path)):
+            _set(tree, parts, value, f"file {path}", origin)
     for name, text in sorted((os.environ if environment is None else environment).items()):
         if name.startswith(PREFIX) and name not in RESERVED:
-            key = name[len(PREFIX) :].lower().replace("__", ".")
-            _set(tree, key, _parse_value(text), f"environment {name}", origin)
+            parts = tuple(name[len(PREFIX) :].lower().split("__"))
+            _set(tree, parts, _parse_value(text), f"environment {name}", origin)
     for key, value in (overrides or {}).items():
         if value is not None:
-            _set(tree, key, value, "command line", origin)
+            _set(tree, _split(key), value, "command line", origin)
     _merge_presets(tree)
     return Resolved(settings=_validated(tree, registry, origin), origin=origin)
 
@@ -110,19 +114,29 @@ def _read(path: Path) -> Tree:
         raise ConfigError(f"configuration file {path} is not TOML: {problem}") from problem
 
 
-def _leaves(tree: Tree, above: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+def _split(key: str) -> tuple[str, ...]:
+    """The parts of a dotted key; a part in quotes may hold dots itself, as names of models do.
+
+    >>> _split('models."openai/gpt-4.1".temperature')
+    ('models', 'openai/gpt-4.1', 'temperature')
+    """
+    if '"' not in key and "'" not in key:
+        return tuple(key.split("."))
+    return tuple(quoted or plain for quoted, plain in _PART.findall(key)) or (key,)
+
+
+def _leaves(tree: Tree, above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    found: list[tuple[tuple[str, ...], Any]] = []
     for key, value in tree.items():
-        dotted = f"{above}{key}"
         if isinstance(value, dict) and value:
-            found.extend(_leaves(value, f"{dotted}."))
+            found.extend(_leaves(value, (*above, key)))
         else:
-            found.append((dotted, value))
+            found.append(((*above, key), value))
     return found
 
 
-def _set(tree: Tree, key: str, value: Any, source: str, origin: dict[str, str]) -> None:
-    parts = key.split(".")
+def _set(tree: Tree, parts: tuple[str, ...], value: Any, source: str, origin: dict[str, str]) -> None:
+    key = ".".join(parts)
     node = tree
     for depth, part in enumerate(parts[:-1]):
         child = node.setdefault(part, {})

@@ -86,3 +86,14 @@ def test_an_option_that_was_not_given_does_not_undo_an_assignment():
     toolkit = open_toolkit().override({"run.group_size": 3, "run.max_turns": 2}, {"run.group_size": None})
     assert (toolkit.settings.run.group_size, toolkit.settings.run.max_turns) == (3, 2)
     assert toolkit.override({"run.group_size": 5}).settings.run.group_size == 5
+
+
+def test_a_name_with_dots_is_one_part_of_a_key_in_a_file_and_in_quotes(tmp_path):
+    registry = load_plugins(builtins=("sandmle.plugins.llms.plugin",)).registry
+    file = tmp_path / "c.toml"
+    file.write_text('[plugin.llm.litellm.models."openai/gpt-4.1"]\ntemperature = 0.5\nmax_tokens = 7\n')
+    given = parse_assignments(['plugin.llm.litellm.models."openai/gpt-4.1".temperature=0.25'])
+    resolved = resolve(registry, file=file, environment={}, overrides=given)
+    models = resolved.settings.plugin["llm"]["litellm"]["models"]
+    assert models == {"openai/gpt-4.1": {"temperature": 0.25, "max_tokens": 7}}
+    assert resolved.origin["plugin.llm.litellm.models.openai/gpt-4.1.temperature"] == "command line"
