@@ -4,8 +4,11 @@ Looked up by class name so that listing the table imports nothing heavy. A test 
 exceptions and fails when one is missing here.
 """
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -17,6 +20,8 @@ class Verdict:
     retry: bool
     """Only for what passes by itself: rate limits, overload, broken connections, errors of the server."""
     meaning: str
+    tries: int | None = None
+    """At most so many in all; None leaves it to the configuration."""
 
 
 _AGAIN, _NEVER = True, False
@@ -62,7 +67,21 @@ VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
 )
 """Class name of a litellm exception to what it means."""
 
+LATE: Final = Verdict(retry=True, meaning="the provider did not answer in the time of one try")
+GARBAGE: Final = Verdict(retry=True, meaning="the provider answered something that is no reply", tries=2)
+"""Its server is something else, or broken: that seldom passes by itself."""
+_GARBAGE_WORDS: Final = (
+    "empty or invalid response",
+    "error converting to valid response",
+    "invalid response object",
+    "unable to get json response",
+)
+"""What litellm says where it does not chain the error of its parser."""
+_PARSING: Final = (json.JSONDecodeError, KeyError, IndexError, TypeError)
+"""What litellm's readers of answers fail with."""
 _KEY_STATUS: Final = (401, 403)
+_CHAIN: Final = 8
+"""Exceptions behind an exception that are looked at."""
 _PASSING_STATUS: Final = (408, 409, 425, 429)
 """Statuses of the 4xx family that pass by themselves."""
 
@@ -73,7 +92,11 @@ def verdict_on(problem: BaseException) -> Verdict | None:
     A refusal by status (4xx) is not tried again whatever class litellm put it in.
     """
     verdict = next((VERDICTS[one.__name__] for one in type(problem).__mro__ if one.__name__ in VERDICTS), None)
-    if verdict is None or not verdict.retry:
+    if verdict is None:
+        return None
+    if _is_garbage(problem) and not is_authentication(problem):
+        return GARBAGE
+    if not verdict.retry:
         return verdict
     if is_authentication(problem):
         return VERDICTS["AuthenticationError"]
@@ -81,6 +104,44 @@ def verdict_on(problem: BaseException) -> Verdict | None:
     if 400 <= status < 500 and status not in _PASSING_STATUS:
         return VERDICTS["BadRequestError"]
     return verdict
+
+
+def is_rate_limit(problem: BaseException) -> bool:
+    """Whether the provider wants fewer requests."""
+    return _status(problem) == 429 or "RateLimitError" in {parent.__name__ for parent in type(problem).__mro__}
+
+
+def retry_after_s(problem: BaseException, now: float) -> float:
+    """How long the provider wants to be left alone: seconds, or a date as HTTP has it. 0 where it does not say.
+
+    Args:
+        problem: a failure.
+        now: seconds since the epoch.
+    """
+    headers = getattr(problem, "litellm_response_headers", None)
+    if headers is None:
+        headers = getattr(getattr(problem, "response", None), "headers", None) or {}
+    text = str(headers.get("retry-after") or headers.get("llm_provider-retry-after") or "")
+    try:
+        wanted_s = float(text)
+    except ValueError:
+        try:
+            wanted_s = parsedate_to_datetime(text).timestamp() - now
+        except ValueError:
+            return 0.0
+    return wanted_s if math.isfinite(wanted_s) and wanted_s > 0 else 0.0
+
+
+def _is_garbage(problem: BaseException) -> bool:
+    """Whether the answer arrived and was not the JSON of a reply."""
+    seen: BaseException | None = problem
+    for _ in range(_CHAIN):
+        if seen is None:
+            break
+        if isinstance(seen, _PARSING) or type(seen).__name__ == "APIResponseValidationError":
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return any(words in str(problem).lower() for words in _GARBAGE_WORDS)
 
 
 def is_authentication(problem: BaseException) -> bool:

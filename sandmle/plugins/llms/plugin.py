@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sandmle.core.hooks.hookspecs import hookimpl
 from sandmle.core.hooks.registry import NoConfig, Spec
-from sandmle.plugins.llms.config import LitellmConfig
+from sandmle.plugins.llms.config import LitellmConfig, ReplayConfig
 from sandmle.plugins.llms.local.config import LocalConfig
 
 if TYPE_CHECKING:
@@ -32,9 +32,15 @@ def _make_local(config: LocalConfig) -> "LlmProvider":
     return LocalProvider(config)
 
 
+def _make_replay(config: ReplayConfig) -> "LlmProvider":
+    from sandmle.plugins.llms.replay import ReplayProvider
+
+    return ReplayProvider(config)
+
+
 @hookimpl
 def sandmle_register_llm_providers() -> "Sequence[Spec[LlmProvider]]":
-    """Offer litellm for any `provider/model` string, the embedded `offline/...` models, and local checkpoints."""
+    """Offer litellm for any `provider/model` string, embedded models, local checkpoints, and recorded runs."""
     return [
         Spec(
             name="litellm",
@@ -53,6 +59,12 @@ def sandmle_register_llm_providers() -> "Sequence[Spec[LlmProvider]]":
             make=_make_local,
             config=LocalConfig,
             extra="train",
+        ),
+        Spec(
+            name="replay",
+            summary="the replies of a recorded run, without their model: replay/RUN",
+            make=_make_replay,
+            config=ReplayConfig,
         ),
     ]
 

@@ -12,14 +12,23 @@ MAX_NAME: Final = 64
 _NOT_IN_NAMES: Final = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def wire_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+def wire_messages(messages: Sequence[Message], *, with_reasoning: bool = False) -> list[dict[str, Any]]:
     """Messages as every provider takes them from litellm.
+
+    What the model thought before its own turns stays here unless `with_reasoning` asks for it to be sent.
 
     What a model got wrong in an earlier call of its own is its mistake and was answered as such, but providers
     refuse a whole conversation that holds an impossible name or arguments that are no JSON. So these go back
     in a form that can be sent.
     """
-    return [_wire(message) for message in messages]
+    wired = [_wire(message) for message in messages]
+    if with_reasoning:
+        for message, wire in zip(messages, wired, strict=True):
+            if message.reasoning is not None:
+                wire["reasoning_content"] = message.reasoning.text
+                if message.reasoning.signed:
+                    wire["thinking_blocks"] = json.loads(message.reasoning.signed)
+    return wired
 
 
 def wire_tools(tools: Sequence[ToolSpec]) -> list[dict[str, Any]]:

@@ -1,88 +1,90 @@
-"""A loopback server that speaks the OpenAI protocol as badly as it is told to."""
+"""A loopback server that speaks the OpenAI protocol as badly as it is told to, and a model that asks it."""
 
-import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
+from sandmle.core.types.message import Message, ModelReply, ReplyOptions
+from sandmle.plugins.llms.config import LitellmConfig
+from sandmle.plugins.llms.litellm_model import LitellmProvider
+from tests.loopback.server import Answer, Request, serving
 
-@dataclass
-class Answer:
-    """One HTTP answer."""
+__all__ = ["Answer"]
 
-    status: int = 200
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    delay_s: float = 0.0
+HELLO = (Message(role="system", content="Be brief."), Message(role="user", content="Hello"))
 
 
-def completion(text: str | None = "hello", finish_reason: str = "stop", **message: Any) -> Answer:
-    body = {
-        "id": "1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "gpt-4o",
-        "choices": [
-            {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": text, **message}}
-        ],
-        "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14},
-    }
-    return Answer(body=json.dumps(body).encode())
+def completion(
+    text: str | None = "hello", finish_reason: str = "stop", usage: Any = None, headers: Any = None, **message: Any
+) -> Answer:
+    counted = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+    return Answer.json(
+        {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "gpt-4o",
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": finish_reason,
+                    "message": {"role": "assistant", "content": text, **message},
+                }
+            ],
+            "usage": counted if usage is None else usage,
+        },
+        headers=headers or {},
+    )
 
 
 def failure(status: int, message: str, **headers: str) -> Answer:
-    return Answer(status=status, body=json.dumps({"error": {"message": message}}).encode(), headers=headers)
+    return Answer.json({"error": {"message": message}}, status=status, headers=headers)
 
 
 @dataclass
 class LoopbackServer:
     """Where it listens, what it was asked, and how it answers: a list used up in order, then its last for ever."""
 
-    address: str
-    stopping: threading.Event
+    address: str = ""
     script: list[Answer] | Callable[[dict[str, Any]], Answer] = field(default_factory=lambda: [completion()])
     asked: list[dict[str, Any]] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
 
-    def next(self, request: dict[str, Any], key: str) -> Answer:
-        self.asked.append(request)
-        self.keys.append(key)
+    @property
+    def keys(self) -> list[str]:
+        return [headers.get("authorization", "") for headers in self.headers]
+
+    def respond(self, request: Request) -> Answer:
+        self.asked.append(request.body)
+        self.headers.append(request.headers)
         if callable(self.script):
-            return self.script(request)
+            return self.script(request.body)
         return self.script[min(len(self.asked), len(self.script)) - 1]
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackServer]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            answer = loopback.next(request, self.headers.get("authorization", ""))
-            loopback.stopping.wait(answer.delay_s)
-            try:
-                self.send_response(answer.status)
-                for name, value in {"content-type": "application/json", **answer.headers}.items():
-                    self.send_header(name.replace("_", "-"), value)
-                self.send_header("content-length", str(len(answer.body)))
-                self.end_headers()
-                self.wfile.write(answer.body)
-            except (BrokenPipeError, ConnectionResetError):
-                return
-
-        def log_message(self, *words: object) -> None:
-            """Say nothing."""
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    loopback = LoopbackServer(address=f"http://127.0.0.1:{listening.server_port}/v1", stopping=threading.Event())
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
+    loopback = LoopbackServer()
     monkeypatch.setenv("OPENAI_API_KEY", "loopback-key")
-    yield loopback
-    loopback.stopping.set()
-    listening.shutdown()
-    listening.server_close()
-    thread.join()
+    with serving(loopback.respond) as listening:
+        loopback.address = f"{listening.address}/v1"
+        yield loopback
+
+
+@pytest.fixture
+async def ask(server: LoopbackServer) -> AsyncIterator[Callable[..., Any]]:
+    """Ask a model on the loopback server once; closes what it opened."""
+    opened = []
+
+    async def asking(
+        how: ReplyOptions | None = None, messages: Any = HELLO, model: str = "openai/gpt-4o", **config: Any
+    ) -> ModelReply:
+        made = LitellmConfig(**{"api_base": server.address, "backoff_s": 0.0, **config})
+        opened.append(LitellmProvider(made).open_model(model))
+        return await opened[-1].reply(messages, how or ReplyOptions(timeout_s=20))
+
+    yield asking
+    for model in opened:
+        await model.close()

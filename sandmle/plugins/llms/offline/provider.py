@@ -6,13 +6,18 @@ from typing import Any
 
 from sandmle.core.errors import ConfigError, nearest
 from sandmle.core.types.message import ModelReply
+from sandmle.plugins.llms.calls import Target
 from sandmle.plugins.llms.client import CustomLLM, litellm, quiet_litellm
 from sandmle.plugins.llms.config import LitellmConfig
+from sandmle.plugins.llms.limits import AdaptiveLimit
 from sandmle.plugins.llms.litellm_model import LitellmModel
 from sandmle.plugins.llms.offline.models import PLAYERS
 from sandmle.plugins.llms.tool_calls import from_wire, wire_call
+from sandmle.plugins.llms.tries import Tries
 
 PREFIX = "offline"
+UNLIMITED = 1_000_000
+"""Replies at once: these models answer in this process, and bear any number."""
 CHARS_PER_TOKEN = 4
 """For the usage figures only: no tokenizer stands behind these models."""
 
@@ -34,7 +39,9 @@ class OfflineProvider:
             raise ConfigError(f"no model {model!r}; {nearest(model, [f'{PREFIX}/{known}' for known in PLAYERS])}")
         quiet_litellm()
         register_players()
-        return LitellmModel(f"{PREFIX}/{name}", self._config)
+        whole = f"{PREFIX}/{name}"
+        target = Target(name=whole, model=whole, provider=PREFIX, config=self._config, headers={})
+        return LitellmModel([Tries(target, AdaptiveLimit(UNLIMITED, UNLIMITED))])
 
 
 def register_players() -> None:
