@@ -201,6 +201,9 @@ def run(
     tasks: Annotated[Path | None, typer.Option("--tasks", help="Directory of task directories.")] = None,
     scaffold: Annotated[str | None, typer.Option(help="Scaffold name.")] = None,
     model: Annotated[str | None, typer.Option(help="Model string, such as offline/agent or openai/gpt-5.")] = None,
+    api_base: Annotated[
+        str | None, typer.Option(metavar="URL", help="Address of the model's server, if it is one of your own.")
+    ] = None,
     group_size: Annotated[int | None, typer.Option("-k", "--group-size", help="Episodes per task.")] = None,
     sandbox: Annotated[str | None, typer.Option(help="Sandbox backend.")] = None,
     feedback: Annotated[str | None, typer.Option(help="validate_only, public_board or full.")] = None,
@@ -218,6 +221,7 @@ def run(
     words = {
         "run.scaffold": scaffold,
         "run.model": model,
+        "plugin.llm.litellm.api_base": api_base,
         "run.group_size": group_size,
         "run.sandbox": sandbox,
         "run.feedback": feedback,
