@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.engine.toolkit import Toolkit
@@ -28,6 +28,11 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@runtime_checkable
+class _Detailed(Protocol):
+    detail: str
 
 
 async def examine(toolkit: Toolkit) -> list[Finding]:
@@ -82,7 +87,10 @@ async def _sandbox(toolkit: Toolkit, name: str) -> Finding:
         async with sandbox.session(public_dir=None, limits=SandboxLimits()) as session:
             result = await session.run("print(6 * 7)", CANARY_TIMEOUT_S)
         if result.status is CellStatus.OK and result.stdout.strip() == "42":
-            return Finding(name=f"sandbox {name}", verdict="ok", detail=f"isolation {sandbox.level.value}, a cell ran")
+            # A backend may have more to say of how it keeps sessions.
+            more = f"; {sandbox.detail}" if isinstance(sandbox, _Detailed) else ""
+            told = f"isolation {sandbox.level.value}, a cell ran{more}"
+            return Finding(name=f"sandbox {name}", verdict="ok", detail=told)
         return Finding(
             name=f"sandbox {name}",
             verdict="failed",

@@ -31,9 +31,10 @@ class ProcessSandbox(ZygoteSandbox):
         return "watchdog" if self._cgroups is None else "cgroup v2"
 
     @property
-    def limits_detail(self) -> str:
-        """`limits_by`, and which of the kernel's files bound what, or why there is no cgroup."""
-        return f"{self.limits_by} ({self._why_no_cgroups if self._cgroups is None else self._cgroups.bounds})"
+    def detail(self) -> str:
+        """What the level is made of, who limits sessions, and by which of the kernel's files or why not by them."""
+        how = self._why_no_cgroups if self._cgroups is None else self._cgroups.bounds
+        return f"{self.walls}; limits by {self.limits_by} ({how})"
 
     async def start(self) -> None:
         """Start the zygotes at the strongest level whose probes hold."""

@@ -106,7 +106,7 @@ async def test_a_sandbox_that_shall_have_cgroups_and_cannot_does_not_start(tmp_p
     try:
         await sandbox.start()
         assert sandbox.limits_by == "watchdog"
-        assert "is no cgroup v2 directory" in sandbox.limits_detail
+        assert "is no cgroup v2 directory" in sandbox.detail
     finally:
         await sandbox.close()
 
@@ -141,7 +141,7 @@ async def test_a_session_has_a_group_of_its_own_that_ends_with_it(root: Path, co
     try:
         await sandbox.start()
         assert sandbox.limits_by == "cgroup v2"
-        assert "cgroup.kill" in sandbox.limits_detail
+        assert "cgroup.kill" in sandbox.detail
         assert members(root) == []
         async with (
             sandbox.session(public_dir=None, limits=limits) as one,
