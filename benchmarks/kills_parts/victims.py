@@ -1,0 +1,100 @@
+"""The machinery of a sandbox as processes and containers: some are killed, none may be left."""
+
+import contextlib
+import os
+import random
+import signal
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from sandmle.plugins.sandboxes.isolation import tree
+
+_BOOTS: Final = {"process": "sandboxes.process.zygote", "jupyter": "sandboxes.jupyter.launch"}
+"""What is in the command line of the processes that a backend execs."""
+_KINDS: Final = {"process": ("guardian", "zygote", "session"), "jupyter": ("guardian", "kernel")}
+"""What they are, by their distance from this process."""
+_LABEL: Final = "sandmle.owner.pid"
+
+
+class Victims:
+    """What the sandbox `backend` of this process consists of now."""
+
+    def __init__(self, backend: str, rng: random.Random, engine: str | None) -> None:
+        self._backend = backend
+        self._rng = rng
+        self._engine = engine
+
+    def kill_one(self) -> str:
+        """Kill one of a kind chosen at random; which kind, or nothing when there was none to kill."""
+        by_kind = self._containers() if self._backend == "docker" else self._processes()
+        if not by_kind:
+            return ""
+        kind = self._rng.choice(sorted(by_kind))
+        with contextlib.suppress(ProcessLookupError):
+            self._rng.choice(by_kind[kind])()
+        return kind
+
+    def left_over(self, marker: str) -> list[str]:
+        """Processes, containers and directories that should be gone, one line each."""
+        found = [f"process {pid} of an episode" for pid in _processes_with(marker)]
+        found += [f"process {pid}: {_line(pid)}" for pid in tree.descendants(os.getpid())[1:]]
+        found += [f"directory {path}" for path in Path(tempfile.gettempdir()).glob("sandmle-*")]
+        if self._backend == "docker":
+            found += [f"container {name}" for name in self._names()]
+        return found
+
+    def _processes(self) -> dict[str, list[Callable[[], object]]]:
+        found: dict[str, list[Callable[[], object]]] = defaultdict(list)
+        children = tree.children_of_all()
+        below = [pid for pid in children.get(os.getpid(), []) if _BOOTS[self._backend] in _line(pid)]
+        for kind in _KINDS[self._backend]:
+            for pid in below:
+                found[kind].append(lambda pid=pid: os.kill(pid, signal.SIGKILL))
+            below = [child for pid in below for child in children.get(pid, [])]
+        return {kind: kills for kind, kills in found.items() if kills}
+
+    def _containers(self) -> dict[str, list[Callable[[], object]]]:
+        found: dict[str, list[Callable[[], object]]] = defaultdict(list)
+        children = tree.children_of_all()
+        with self._client() as client:
+            for one in self._running(client):
+                first = int(client.api.inspect_container(one["Id"])["State"]["Pid"])
+                found["container"].append(lambda name=one["Id"]: self._kill_container(name))
+                for pid in children.get(first, []) if first else ():
+                    found["zygote in a container"].append(lambda pid=pid: os.kill(pid, signal.SIGKILL))
+        return dict(found)
+
+    def _kill_container(self, name: str) -> None:
+        from docker.errors import APIError
+
+        with self._client() as client, contextlib.suppress(APIError):
+            # It may have ended meanwhile.
+            client.api.kill(name)
+
+    def _names(self) -> list[str]:
+        with self._client() as client:
+            return [one["Names"][0] for one in self._running(client)]
+
+    def _running(self, client: Any) -> list[Any]:
+        return list(client.api.containers(all=True, filters={"label": f"{_LABEL}={os.getpid()}"}))
+
+    @contextlib.contextmanager
+    def _client(self) -> Any:
+        import docker
+
+        with contextlib.closing(docker.DockerClient(base_url=self._engine, version="auto")) as client:
+            yield client
+
+
+def _processes_with(marker: str) -> list[int]:
+    return [int(place.name) for place in Path("/proc").glob("[0-9]*") if marker in _line(int(place.name))]
+
+
+def _line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
