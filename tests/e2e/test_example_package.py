@@ -1,44 +1,56 @@
-"""The example package installs with pip, appears, and its scaffold plays."""
+"""The example packages install with pip, appear, pass their own tests, and keep their contracts."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from sandmle.core.conformance.scaffold import check_scaffold
+from sandmle.plugins.authoring.checking import check_package
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "sandmle-frugal"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NAMES = ("sandmle-frugal", "sandmle-metered")
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example, copied so that building leaves nothing behind, installed by pip into a folder of its own."""
-    import shutil
-
-    source = tmp_path_factory.mktemp("source") / "sandmle-frugal"
-    shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("*.egg-info", "build", "__pycache__"))
-    target = tmp_path_factory.mktemp("target")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", target, source],
-        check=True,
-        capture_output=True,
-    )
+    """The examples, copied so that building leaves nothing behind, installed by pip into a folder of its own."""
+    sources, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
+    for name in NAMES:
+        shutil.copytree(
+            EXAMPLES / name, sources / name, ignore=shutil.ignore_patterns("*.egg-info", "build", "__pycache__")
+        )
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", target]
+    subprocess.run([*pip, *(sources / name for name in NAMES)], check=True, capture_output=True)
     return target
 
 
-def test_the_installed_package_appears_in_the_list(installed, sandmle_json):
+def test_the_installed_packages_appear_in_the_list(installed, sandmle_json):
     listed = sandmle_json("plugins", "list", PYTHONPATH=str(installed))
-    mine = {(row["kind"], row["name"]) for row in listed["plugins"] if row["source"] == "sandmle-frugal"}
-    assert mine == {("scaffold", "one-call"), ("milestone", "frugal")}
+    found = {(row["source"], row["kind"], row["name"]) for row in listed["plugins"] if row["source"] in NAMES}
+    assert found == {
+        ("sandmle-frugal", "scaffold", "one-call"),
+        ("sandmle-frugal", "milestone", "frugal"),
+        ("sandmle-metered", "sandbox", "metered"),
+        ("sandmle-metered", "milestone", "lean"),
+    }
     assert listed["broken"] == []
 
 
 def test_the_packages_own_tests_pass(installed):
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider", EXAMPLE / "tests"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            *(EXAMPLES / name / "tests" for name in NAMES),
+        ],
         env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,
@@ -48,12 +60,17 @@ def test_the_packages_own_tests_pass(installed):
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-async def test_its_scaffold_passes_the_conformance_suite(installed, monkeypatch):
-    monkeypatch.syspath_prepend(str(installed))
-    from sandmle_frugal.config import OneCallConfig
-    from sandmle_frugal.scaffold import OneCall
+def test_the_check_finds_nothing_wrong_with_the_scaffold_and_its_milestone():
+    report = check_package(EXAMPLES / "sandmle-frugal", 300)
+    assert report.passed, report.as_text()
+    assert [one.subject for one in report.findings] == ["milestone 'frugal'", "scaffold 'one-call'"]
 
-    await check_scaffold(OneCall(OneCallConfig()), ["```python\nprint('done')\n```"])
+
+@pytest.mark.slow
+def test_the_check_finds_nothing_wrong_with_the_sandbox_and_its_milestone():
+    report = check_package(EXAMPLES / "sandmle-metered", 300)
+    assert report.passed, report.as_text()
+    assert [one.subject for one in report.findings] == ["milestone 'lean'", "sandbox 'metered'"]
 
 
 def test_its_configuration_is_validated_by_its_own_type(installed, sandmle):

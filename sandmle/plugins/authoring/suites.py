@@ -108,13 +108,10 @@ async def _scaffold(scaffold: Any, subject: Subject, bench: Bench) -> Outcome:
 
 
 async def _spoken(scaffold: Scaffold, subject: Subject) -> Sequence[str | ModelReply]:
-    """The first protocol in which the scaffold is moved to run code, or to fail."""
+    """The first protocol in which the scaffold is moved to run code."""
     for replies in PROTOCOLS.values():
         episode = ScriptedEpisode(replies)
-        try:
-            await play(scaffold, episode)
-        except SandmleError:
-            return replies
+        await play(scaffold, episode)
         if any(action.kind is ActionKind.RUN_CODE for action in episode.actions):
             return replies
     raise PluginError(

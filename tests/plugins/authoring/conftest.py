@@ -1,7 +1,6 @@
 """One package of every kind, written once, and the metadata that pip would have written for them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
