@@ -9,7 +9,7 @@ from sandbox_parts.cells import CELLS
 from sandbox_parts.machine import available_mib, use_now
 from sandbox_parts.ways import DEADLINE_S
 from sandmle.core.contracts.sandbox import Sandbox
-from sandmle.core.engine.leases import Leases
+from sandmle.core.engine.leases import Leases, Queue
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellStatus, SandboxLimits
 
@@ -27,7 +27,7 @@ async def throughput(sandbox: Sandbox, concurrent: int, sessions: int) -> dict[s
     async def one(is_first: bool) -> None:
         try:
             async with AsyncExitStack() as stack:
-                async with leases.starts:
+                async with Queue().turn(leases.starts):
                     opened = sandbox.session(public_dir=None, limits=_LIMITS)
                     session = await stack.enter_async_context(opened)
                 if is_first:

@@ -93,7 +93,9 @@ async def open_crew(toolkit: Toolkit, model: ChatModel) -> AsyncIterator[Crew]:
             preset=preset,
             rules=_rules(settings),
             sampling=_sampling(settings),
-            leases=Leases(cells=settings.cells_at_once, starts=settings.starts_at_once),
+            leases=Leases(
+                cells=settings.cells_at_once, starts=settings.starts_at_once, starts_per_s=settings.starts_per_s
+            ),
         )
 
 

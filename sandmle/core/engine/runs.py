@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 _PLAYING: Final = (Kind.LLM, Kind.SANDBOX, Kind.SCAFFOLD, Kind.MILESTONE)
 """Kinds whose plugin sections decide what an episode is. Where tasks lie does not: their hashes are compared."""
 
-_FREE: Final = {"trackers", "concurrency", "cells_at_once", "starts_at_once"}
+_FREE: Final = {"trackers", "concurrency", "cells_at_once", "starts_at_once", "starts_per_s"}
 """Settings that may differ when a run is resumed: they change who watches and how fast, not what an episode is."""
 
 

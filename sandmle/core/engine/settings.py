@@ -70,6 +70,8 @@ class RunSettings(_Section):
     begins when it runs, and what it waited for that is `queue_s` of its episode's timings."""
     starts_at_once: Annotated[int, Field(ge=1)] | None = None
     """Sessions started at once; by default as many as processors."""
+    starts_per_s: Annotated[float, Field(gt=0)] | None = None
+    """Sessions started in a second, evenly spaced; by default as many as can be."""
     reward: str = "release"
     """Name of a reward preset."""
     feedback: FeedbackMode = FeedbackMode.PUBLIC_BOARD

@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 
@@ -66,3 +67,31 @@ async def test_a_failure_inside_gives_the_turn_back():
             raise SandboxError("lost")
     await asyncio.wait_for(hold(leases.cells, order, "next"), 5)
     assert order == ["next"]
+
+
+async def test_starts_are_spaced_and_the_wait_is_queue_time():
+    leases, queues = Leases(starts=8, starts_per_s=50), [Queue() for _ in range(4)]
+    began, times = time.monotonic(), []
+
+    async def start(queue: Queue) -> None:
+        async with queue.turn(leases.starts):
+            times.append(time.monotonic() - began)
+
+    await asyncio.gather(*(start(queue) for queue in queues))
+    # No turn comes early, however late a busy machine makes them.
+    assert all(at >= 0.02 * number - 0.001 for number, at in enumerate(sorted(times)))
+    assert queues[-1].seconds >= 0.059
+
+
+async def test_a_start_that_is_cancelled_while_it_is_spaced_gives_its_turn_back():
+    leases = Leases(starts=1, starts_per_s=0.01)
+    async with Queue().turn(leases.starts):
+        pass
+    assert leases.starts.locked()
+    waiting = asyncio.create_task(hold(leases.starts, [], "gone"))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    leases.starts._next = 0.0
+    assert not leases.starts.locked()

@@ -34,7 +34,7 @@ from sandmle.plugins.trainers.local.policies import open_policy, weights_digest
 Tell = Callable[[str], None]
 
 _FREE: Final = {
-    *("trackers", "concurrency", "cells_at_once", "starts_at_once"),
+    *("trackers", "concurrency", "cells_at_once", "starts_at_once", "starts_per_s"),
     *("model", "benchmark", "group_size"),
 }
 """Keys of `[run]` that a training does not take from there, or that decide only how fast it is."""

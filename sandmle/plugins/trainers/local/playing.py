@@ -61,7 +61,7 @@ def open_stage(toolkit: Toolkit, root: Path, group_size: int, drain: asyncio.Eve
     Raises:
         RunError: it cannot be used.
     """
-    free = {"trackers", "concurrency", "cells_at_once", "starts_at_once", "model"}
+    free = {"trackers", "concurrency", "cells_at_once", "starts_at_once", "starts_per_s", "model"}
     settings = toolkit.settings.run.model_dump(mode="json", exclude=free)
     with open_store(root, {"run": {**settings, "group_size": group_size}}) as store:
 
