@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-_MISSING: Final = frozenset(
+MISSING: Final = frozenset(
     {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"}
     | {"<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 )
@@ -74,7 +74,7 @@ def _integers(cells: Sequence[str]) -> _Typed | None:
     values: list[Number] = []
     missing = False
     for cell in cells:
-        if cell in _MISSING:
+        if cell in MISSING:
             missing = True
             values.append(math.nan)
             continue
@@ -94,7 +94,7 @@ def _unsigned(cells: Sequence[str]) -> _Typed | None:
     values: list[Number] = []
     negative = missing = large = False
     for cell in cells:
-        if cell in _MISSING:
+        if cell in MISSING:
             missing = True
         elif _SPACES.sub("", cell, count=1).startswith("-"):
             negative = True
@@ -127,7 +127,7 @@ def _integer(cell: str, span: range) -> int | _Parsed:
 def _big_integers(cells: Sequence[str]) -> _Typed:
     values: list[Number] = []
     for cell in cells:
-        if cell in _MISSING:
+        if cell in MISSING:
             values.append(math.nan)
             continue
         match = _BIG_INTEGER.fullmatch(cell)
@@ -144,7 +144,7 @@ def _big_integers(cells: Sequence[str]) -> _Typed:
 def _floats(cells: Sequence[str]) -> _Typed | None:
     values: list[Number] = []
     for cell in cells:
-        if cell in _MISSING:
+        if cell in MISSING:
             values.append(math.nan)
         elif match := _DECIMAL.fullmatch(cell):
             values.append(float(match[1]))
@@ -159,7 +159,7 @@ def _booleans(cells: Sequence[str]) -> _Typed | None:
     values: list[Number] = []
     missing = False
     for cell in cells:
-        if cell in _MISSING:
+        if cell in MISSING:
             missing = True
             values.append(math.nan)
         elif (boolean := _BOOLEANS.get(cell.lower())) is not None:

@@ -35,6 +35,7 @@ DEFAULT_PLUGINS = (
     "sandmle.plugins.trainers.plugin",
     "sandmle.plugins.reports.plugin",
     "sandmle.plugins.authoring.plugin",
+    "sandmle.plugins.exchange.plugin",
     "sandmle.scaffolds.plugin",
     "sandmle.rewards.plugin",
 )

@@ -1,0 +1,1 @@
+"""Other people's trajectories as a run directory that `sandmle train sft` imitates."""

@@ -1,0 +1,1 @@
+"""Recorded episodes as files that other trainers and viewers read."""
