@@ -19,6 +19,8 @@ from sandmle.plugins.authoring.source import PackageSource, read_source
 
 EXAMINER: Final = "sandmle.plugins.authoring.examine"
 LAST_WORDS_CHARS: Final = 600
+ENDING_S: Final = 30.0
+PUMP_DEADLINE_S: Final = 5.0
 
 
 def check_package(root: Path, timeout_s: float) -> CheckReport:
@@ -63,17 +65,21 @@ class _Examination:
                 text=True,
                 start_new_session=True,
             )
+            lines: queue.Queue[str | None] = queue.Queue()
+            pump = threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True)
             try:
-                self._hear(process)
+                pump.start()
+                self._hear(lines)
+                # It says nothing more and is about to end; how it does is to be told.
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.0 if self.finished else ENDING_S)
             finally:
-                _end(process)
+                _end(process, pump)
             if not self.finished:
                 self._note_end(process, said)
         return self.findings
 
-    def _hear(self, process: "subprocess.Popen[str]") -> None:
-        lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True).start()
+    def _hear(self, lines: "queue.Queue[str | None]") -> None:
         while True:
             try:
                 line = lines.get(timeout=self.timeout_s)
@@ -144,11 +150,15 @@ def _pump(lines: IO[str], into: "queue.Queue[str | None]") -> None:
     into.put(None)
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
+def _end(process: "subprocess.Popen[str]", pump: threading.Thread) -> None:
     # The plugin may have left processes of its own behind; they are of the examiner's group.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    pump.join(PUMP_DEADLINE_S)
+    # A process that left the group may hold the other end: closing would wait for it.
+    if not pump.is_alive() and process.stdout is not None:
+        process.stdout.close()
 
 
 def _escaped(text: str) -> str:
