@@ -7,7 +7,10 @@ from sandmle.core.types.message import Message, ModelReply, ReplyOptions
 
 
 class ChatModel(Protocol):
-    """One model, open for questions. Safe to ask concurrently."""
+    """One model, open for questions. Safe to ask concurrently.
+
+    One that may cost money it cannot tell has an attribute `priced` that is false, and is refused under a cap in USD.
+    """
 
     @property
     def name(self) -> str:

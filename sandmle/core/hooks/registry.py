@@ -47,7 +47,10 @@ class Spec(Generic[T]):
     make: Callable[[Any], T]
     """Builds the thing from its validated config; imports late."""
     config: type[BaseModel] = NoConfig
-    """The pydantic type (frozen, extra="forbid") of its section in the configuration."""
+    """The pydantic type (frozen, extra="forbid") of its section in the configuration.
+
+    One with a static method `lasting(section)` gives what of a section must stay when a run is resumed, such as
+    no addresses; without it, all of it must."""
     extra: str | None = None
     """The pip extra of `sandmle` to name when an import inside `make` fails."""
 
