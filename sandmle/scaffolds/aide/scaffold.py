@@ -1,14 +1,11 @@
 """The AIDE scaffold."""
 
 from sandmle.core.contracts.scaffold import EpisodeContext
-from sandmle.core.types.trajectory import Action, ActionKind
+from sandmle.core.types.trajectory import ActionKind
 from sandmle.scaffolds.aide.config import AideConfig
 from sandmle.scaffolds.aide.graph import build_graph, open_run
+from sandmle.scaffolds.common.tree.graph import search_through
 from sandmle.scaffolds.common.tree.journal import Selection
-
-STEPS_PER_ATTEMPT = 5
-SPARE_STEPS = 8
-"""Graph steps beyond the attempts', so that the search's own limits end an episode and never LangGraph's."""
 
 
 class AideScaffold:
@@ -30,12 +27,7 @@ class AideScaffold:
 
     async def run(self, episode: EpisodeContext) -> None:
         """Play one episode; the best attempt's submission stands at every moment."""
-        await self._graph.ainvoke(
-            {"next": "draft"},
-            context=open_run(episode, self._config),
-            config={"recursion_limit": STEPS_PER_ATTEMPT * self._config.steps + SPARE_STEPS},
-        )
-        await episode.act(Action(kind=ActionKind.FINISH))
+        await search_through(self._graph, open_run(episode, self._config))
 
     def mermaid(self) -> str:
         """The graph's picture as mermaid text."""

@@ -2,71 +2,64 @@
 
 import random
 from dataclasses import dataclass
+from typing import Final
 
 from sandmle.core.contracts.scaffold import EpisodeContext
 from sandmle.core.types.message import Message
-from sandmle.scaffolds.aira.config import AiraConfig
+from sandmle.scaffolds.aira.config import AiraConfig, Memory
 from sandmle.scaffolds.aira.memory import complexity, recall
-from sandmle.scaffolds.common.prompts import render_prompt
 from sandmle.scaffolds.common.tree.journal import Attempt, Journal
+from sandmle.scaffolds.common.tree.rendering import Prompts
 from sandmle.scaffolds.common.tree.wording import fenced, packages
 
-PACKAGE = "sandmle.scaffolds.aira"
+PACKAGE: Final = "sandmle.scaffolds.aira"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Renderer:
-    """Renders the prompts of one episode: a system message and a user message each."""
+class AiraRenderer:
+    """The prompts of one episode; see `common/tree/rendering.py` for what each asks for."""
 
-    episode: EpisodeContext
+    prompts: Prompts
     config: AiraConfig
-    overview: str = ""
+    overview: str
     """What the data looks like."""
 
-    def draft(self, journal: Journal, rng: random.Random) -> list[Message]:
-        """Ask for one idea unlike those explored."""
-        return self._messages(
-            "draft",
-            memory=fenced(recall(self.config.memory, journal, None), "markdown"),
-            cue=complexity(journal, None) if self.config.use_complexity else "",
-            **self._surroundings(rng),
-        )
+    @classmethod
+    def of(cls, episode: EpisodeContext, config: AiraConfig, overview: str) -> "AiraRenderer":
+        """For an episode whose data has been looked at."""
+        return cls(prompts=Prompts(package=PACKAGE, episode=episode), config=config, overview=overview)
 
-    def improve(self, journal: Journal, parent: Attempt, rng: random.Random) -> list[Message]:
-        """Ask for one idea that makes a good attempt better."""
-        return self._messages(
-            "improve",
-            code=fenced(parent.code, "python"),
-            output=fenced(parent.output),
-            memory=fenced(recall(self.config.memory, journal, parent), "markdown"),
-            cue=complexity(journal, parent) if self.config.use_complexity else "",
-            **self._surroundings(rng),
-        )
+    def draft(self, journal: Journal, rng: random.Random) -> list[Message]:
+        return self._write("draft", self.config.memory, journal, None, rng, cue=self._cue(journal, None))
 
     def debug(self, journal: Journal, parent: Attempt, rng: random.Random) -> list[Message]:
-        """Ask for a repair that leaves the idea alone."""
-        return self._messages(
-            "debug",
-            memory=fenced(recall(self.config.debug_memory, journal, parent), "markdown"),
-            code=fenced(parent.code, "python"),
-            output=fenced(parent.output),
-            **self._surroundings(rng),
+        return self._write("debug", self.config.debug_memory, journal, parent, rng)
+
+    def improve(self, journal: Journal, parent: Attempt, rng: random.Random) -> list[Message]:
+        return self._write("improve", self.config.memory, journal, parent, rng, cue=self._cue(journal, parent))
+
+    def review(self, attempt: Attempt) -> list[Message]:
+        return self.prompts.messages("analyze", code=fenced(attempt.code, "python"), output=fenced(attempt.output))
+
+    def _cue(self, journal: Journal, parent: Attempt | None) -> str:
+        return complexity(journal, parent) if self.config.use_complexity else ""
+
+    def _write(
+        self,
+        operator: str,
+        memory: Memory,
+        journal: Journal,
+        parent: Attempt | None,
+        rng: random.Random,
+        **more: object,
+    ) -> list[Message]:
+        shown = {} if parent is None else {"code": fenced(parent.code, "python"), "output": fenced(parent.output)}
+        return self.prompts.messages(
+            operator,
+            memory=fenced(recall(memory, journal, parent), "markdown"),
+            overview=fenced(self.overview),
+            packages=packages(rng),
+            cell_timeout=self.prompts.cell_timeout,
+            **shown,
+            **more,
         )
-
-    def analyze(self, attempt: Attempt) -> list[Message]:
-        """Ask what came of running an attempt."""
-        return self._messages("analyze", code=fenced(attempt.code, "python"), output=fenced(attempt.output))
-
-    def _messages(self, operator: str, **fields: object) -> list[Message]:
-        task = self.episode.task.description.strip()
-        return [
-            Message(role="system", content=render_prompt(PACKAGE, f"{operator}-system.md")),
-            Message(role="user", content=render_prompt(PACKAGE, f"{operator}.md", task=task, **fields)),
-        ]
-
-    def _surroundings(self, rng: random.Random) -> dict[str, str]:
-        return {
-            "overview": fenced(self.overview),
-            "packages": packages(rng),
-            "cell_timeout": f"{self.episode.limits.cell_timeout_s:g}",
-        }

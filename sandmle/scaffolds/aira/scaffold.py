@@ -1,13 +1,10 @@
 """The AIRA scaffold."""
 
 from sandmle.core.contracts.scaffold import EpisodeContext
-from sandmle.core.types.trajectory import Action, ActionKind
+from sandmle.core.types.trajectory import ActionKind
 from sandmle.scaffolds.aira.config import AiraConfig
 from sandmle.scaffolds.aira.graph import build_graph, open_run
-
-STEPS_PER_ATTEMPT = 5
-SPARE_STEPS = 8
-"""Graph steps beyond the attempts', so that the search's own limits end an episode and never LangGraph's."""
+from sandmle.scaffolds.common.tree.graph import search_through
 
 
 class AiraScaffold:
@@ -26,12 +23,7 @@ class AiraScaffold:
 
     async def run(self, episode: EpisodeContext) -> None:
         """Play one episode; the best attempt's submission stands at every moment but that of another's check."""
-        await self._graph.ainvoke(
-            {"next": "draft"},
-            context=open_run(episode, self._config),
-            config={"recursion_limit": STEPS_PER_ATTEMPT * self._config.steps + SPARE_STEPS},
-        )
-        await episode.act(Action(kind=ActionKind.FINISH))
+        await search_through(self._graph, open_run(episode, self._config))
 
     def mermaid(self) -> str:
         """The graph's picture as mermaid text."""

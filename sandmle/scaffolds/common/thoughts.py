@@ -1,6 +1,11 @@
 """Leaves out the thoughts that a model writes before it answers, so that nothing in them is taken for an act. Pure."""
 
-OPEN, CLOSE = "<think>", "</think>"
+import re
+from typing import Final
+
+OPEN: Final = "<think>"
+_CLOSE: Final = re.compile(r"(?<![\"'])</think>(?![\"']|`(?!`))")
+"""In quotes, or as code in prose, it is text."""
 
 
 def without_thought(text: str) -> str:
@@ -13,9 +18,8 @@ def without_thought(text: str) -> str:
     >>> without_thought("hm</think>done")
     'done'
     """
-    close = text.find(CLOSE)
-    opened = text.lstrip().startswith(OPEN)
-    # A closing tag after an opening one, or after code, belongs to what stands there.
-    if close < 0 or (not opened and (OPEN in text[:close] or "```" in text[:close])):
+    close = _CLOSE.search(text)
+    # A closing tag after an opening one further on belongs to what stands there.
+    if close is None or (not text.lstrip().startswith(OPEN) and OPEN in text[: close.start()]):
         return text
-    return text[close + len(CLOSE) :]
+    return text[close.end() :]

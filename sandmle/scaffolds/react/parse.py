@@ -13,6 +13,7 @@ from sandmle.core.errors import nearest
 from sandmle.core.types.trajectory import Action, ActionKind
 from sandmle.scaffolds.common.fences import without_fence
 from sandmle.scaffolds.common.speech import shown_name
+from sandmle.scaffolds.common.thoughts import without_thought
 
 SCORE_TOOL = "Score"
 PYTHON_TOOL = "python"
@@ -55,7 +56,8 @@ def read_reply(text: str, *, cut: bool = False) -> ReadReply:
     """
     actions: list[Action] = []
     answered = ignored = False
-    at, last_thought = _after_open_thought(text), text.rfind("</think>")
+    text = without_thought(text)
+    at, last_thought = 0, text.rfind("</think>")
     while not answered and not ignored and len(actions) < MAX_CALLS and (tag := _OPENING.search(text, at)):
         at = tag.end()
         match tag[1]:
@@ -76,14 +78,6 @@ def read_reply(text: str, *, cut: bool = False) -> ReadReply:
     if not actions and not answered:
         actions = [_invalid("the reply was cut by the token limit before it called a tool" if cut else "no tool call")]
     return ReadReply(actions=tuple(_merged(actions)), answered=answered, ignored=ignored)
-
-
-def _after_open_thought(text: str) -> int:
-    """Some chat templates open the thought themselves, so that the reply begins inside of it."""
-    close = text.find("</think>")
-    if close < 0 or "<think>" in text[:close]:
-        return 0
-    return close + len("</think>")
 
 
 def _read_call(text: str, at: int, cut: bool) -> tuple[Action, int]:

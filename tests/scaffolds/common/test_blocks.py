@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from sandmle.scaffolds.common.blocks import read_blocks
 from sandmle.scaffolds.common.speech import shown_name
-from sandmle.scaffolds.common.thoughts import without_thought
 
 
 def codes(text):
@@ -52,21 +51,6 @@ def test_any_heap_of_fences_is_blocks_in_their_order(text):
     assert places == sorted(places)
     assert all(block.end <= len(text) for block in blocks)
 
-
-@pytest.mark.parametrize(
-    ("text", "left"),
-    [
-        ("<think>a</think>b", "b"),
-        ("\n<think>```\nx\n```</think>b", "b"),
-        ("a</think>b", "b"),
-        ("<think>never closed", "<think>never closed"),
-        ("```\nprint('</think>')\n```", "```\nprint('</think>')\n```"),
-        ("say <think> and </think>", "say <think> and </think>"),
-        ("", ""),
-    ],
-)
-def test_a_thought_is_left_out_where_it_is_one(text, left):
-    assert without_thought(text) == left
 
 
 @given(st.text())

@@ -7,6 +7,7 @@ from typing import TypeVar
 from sandmle.core.contracts.scaffold import EpisodeContext
 from sandmle.core.types.message import Message, ModelReply
 from sandmle.core.types.trajectory import Action, ActionKind
+from sandmle.scaffolds.common.thoughts import without_thought
 from sandmle.scaffolds.common.tree.reading import (
     Program,
     Review,
@@ -14,7 +15,6 @@ from sandmle.scaffolds.common.tree.reading import (
     is_bare_program,
     read_program,
     read_review,
-    without_thought,
 )
 from sandmle.scaffolds.common.tree.wording import shortened
 
@@ -43,7 +43,7 @@ async def ask_for_program(
     found, replies = await _ask(episode, messages, tries, read, "a plan and one Python code block")
     if isinstance(found, Program):
         return Asked(program=found, problem="", turns=len(replies))
-    text = without_thought(replies[-1].text)
+    text = without_thought(replies[-1].text).strip()
     if is_bare_program(text):
         return Asked(program=Program(plan="", code=text), problem="", turns=len(replies))
     return Asked(program=Program(plan="", code=shortened(text)), problem=found.problem, turns=len(replies))

@@ -14,6 +14,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sandmle.scaffolds.common.blocks import read_blocks
+from sandmle.scaffolds.common.thoughts import without_thought
+
 MAX_PROGRAM_CHARS: Final = 100_000
 """Ten times what a program for a micro task comes to."""
 MAX_REPLY_CHARS: Final = 400_000
@@ -21,9 +24,7 @@ REVIEW_CHARS: Final = 8000
 """Characters from the end of a reply that are searched for a review."""
 MAX_OBJECTS: Final = 200
 """Opening braces of a reply at which a review is looked for."""
-PYTHON: Final = frozenset({"", "python", "python3", "py"})
 
-_OPENING: Final = re.compile(r"[ \t]*(`{3,})[ \t]*([^`\s]*)[^`]*\Z")
 _OBJECT: Final = re.compile(r'\{(?=\s*(?:"|//|/\*|\}))')
 _LENIENT: Final = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
 
@@ -74,14 +75,16 @@ def read_program(text: str, *, needs_plan: bool, cut: bool = False) -> Program |
     """
     if len(text) > MAX_REPLY_CHARS:
         return Unreadable(problem=f"the reply has {len(text)} characters, more than {MAX_REPLY_CHARS}")
-    answer = without_thought(text)
-    plan, blocks, open_block = _blocks(answer)
-    if open_block:
+    answer = without_thought(text).strip()
+    blocks = read_blocks(answer)
+    if blocks and not blocks[-1].closed:
         reason = "the token limit cut the reply" if cut else "it has no closing fence"
         return Unreadable(problem=f"the code block is not closed: {reason}")
-    if plan is None:
-        plan, blocks = "", [answer] if is_bare_program(answer) else []
-    code = "\n\n".join(block for block in blocks if is_python(block)).strip("\n")
+    plan = answer[: blocks[0].start].strip() if blocks else ""
+    programs = [block.code for block in blocks if block.is_python]
+    if not blocks and is_bare_program(answer):
+        programs = [answer]
+    code = "\n\n".join(one for one in programs if is_python(one))
     if not code.strip():
         return Unreadable(problem="the reply holds no Python code block that compiles")
     if len(code) > MAX_PROGRAM_CHARS:
@@ -111,23 +114,6 @@ def read_review(text: str) -> Review | Unreadable:
     )
 
 
-def without_thought(text: str) -> str:
-    """A reply without the thought it begins with. Tags further on, say inside of code, mean nothing.
-
-    >>> without_thought("<think>hm</think>Plan")
-    'Plan'
-    >>> without_thought("hm</think>Plan")
-    'Plan'
-    """
-    close = text.find("</think>")
-    first_code = text.find("```")
-    # Some chat templates open the thought themselves, so that the reply begins inside of it.
-    opened = text.lstrip().startswith("<think>")
-    if close < 0 or not (opened or first_code < 0 or close < first_code):
-        return text.strip()
-    return text[close + len("</think>") :].strip()
-
-
 def is_python(code: str) -> bool:
     """Whether a text compiles. It is not run."""
     return _compiled(code) is not None
@@ -152,27 +138,6 @@ def _compiled(code: str) -> ast.Module | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return None
     return tree
-
-
-def _blocks(text: str) -> tuple[str | None, list[str], bool]:
-    """What stands before the first fence (None without one), the Python blocks, and whether the last is left open."""
-    before: list[str] = []
-    blocks: list[str] = []
-    fence, is_code, block, seen = "", False, list[str](), False
-    for line in text.splitlines(keepends=True):
-        bare = line.strip()
-        if fence:
-            if len(bare) >= len(fence) and set(bare) == {"`"}:
-                if is_code:
-                    blocks.append("".join(block))
-                fence = ""
-            else:
-                block.append(line)
-        elif opening := _OPENING.match(line.rstrip()):
-            fence, is_code, block, seen = opening[1], opening[2].lower() in PYTHON, [], True
-        elif not seen:
-            before.append(line)
-    return "".join(before).strip() if seen else None, blocks, bool(fence)
 
 
 def _last_review(text: str) -> _ReviewFields | None:

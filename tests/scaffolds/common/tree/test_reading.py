@@ -16,7 +16,6 @@ from sandmle.scaffolds.common.tree.reading import (
     is_python,
     read_program,
     read_review,
-    without_thought,
 )
 
 REVIEW = '{"is_bug": false, "summary": "fine", "metric": 0.5, "lower_is_better": true}'
@@ -34,7 +33,7 @@ def test_a_plan_and_a_block_are_a_program():
 
 def test_several_blocks_are_one_program_and_other_languages_are_none():
     found = program("Plan\n```bash\npip install x\n```\n```py\na = 1\n```\nthen\n```\nb = 2\n```")
-    assert found == Program(plan="Plan", code="a = 1\n\n\nb = 2")
+    assert found == Program(plan="Plan", code="a = 1\n\nb = 2")
 
 
 def test_fences_and_tags_inside_of_code_do_not_end_it():
@@ -95,13 +94,6 @@ def test_compiling_hostile_text_only_ever_says_yes_or_no(hostile):
 
 def test_many_open_fences_are_read_in_no_time():
     assert isinstance(program("```python\n" * 30_000), Unreadable)
-
-
-def test_a_thought_is_left_out_only_where_a_reply_begins():
-    assert without_thought("<think>a</think> b") == "b"
-    assert without_thought("a </think> b") == "b"
-    assert without_thought("Plan\n```\nx = '</think>'\n```") == "Plan\n```\nx = '</think>'\n```"
-    assert without_thought("<think>never closed ```python\n```") == "<think>never closed ```python\n```"
 
 
 @pytest.mark.parametrize(
