@@ -21,7 +21,9 @@ class Answer:
     delay_s: float = 0.0
     """Before the first byte."""
     cut_after: int | None = None
-    """Bytes of the body after which the connection is reset."""
+    """Bytes of the body after which the connection ends."""
+    reset: bool = True
+    """Whether it is reset then, or closed as if all had been sent."""
     trickle_s: float = 0.0
     """Pause before every byte of the body."""
 
@@ -72,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(answer.body[at : at + 1])
             return
         self.wfile.write(answer.body[: answer.cut_after])
-        if answer.cut_after is not None:
+        if answer.cut_after is not None and answer.reset:
             # With a linger of zero, closing sends a reset in place of an orderly end.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()

@@ -1,7 +1,7 @@
 """What is sent: a conversation and its options as the arguments of one litellm call."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sandmle.core.errors import ProviderError
@@ -84,6 +84,8 @@ def wire_call_arguments(target: Target, messages: Sequence[Message], options: Re
         ProviderError: the model is to call functions, and litellm offers none to its provider.
     """
     config = target.config
+    if options.tools:
+        target = _that_takes_tools(target)
     arguments: dict[str, Any] = {
         **config.options,
         "model": target.model,
@@ -95,7 +97,6 @@ def wire_call_arguments(target: Target, messages: Sequence[Message], options: Re
     if options.stop:
         arguments["stop"] = list(options.stop)
     if options.tools:
-        _refuse_without_tools(target)
         arguments["tools"] = wire_tools(options.tools)
     if target.api_base:
         arguments["api_base"] = target.api_base
@@ -127,14 +128,18 @@ def _known_to(target: Target) -> Sequence[str]:
     return litellm.get_supported_openai_params(model=model, custom_llm_provider=target.provider) or ()
 
 
-def _refuse_without_tools(target: Target) -> None:
-    # litellm drops what a provider does not know, and the model would never hear of its tools.
+def _that_takes_tools(target: Target) -> Target:
+    """The same model, asked in a way in which it hears of its tools."""
+    if target.provider == "ollama":
+        # The same server and model; only its chat protocol knows of functions.
+        target = replace(target, provider="ollama_chat", model=f"ollama_chat/{target.model.partition('/')[2]}")
+    # litellm drops what a provider does not know.
     if "tools" not in _known_to(target):
         raise ProviderError(
             f"model {target.name!r}: litellm offers no tools to models of {target.provider!r}; take a provider that "
-            "knows them (for ollama, ollama_chat), or under the scaffold openai_tools set "
-            'plugin.scaffold.openai_tools.calls = "text"'
+            'knows them, or under the scaffold openai_tools set plugin.scaffold.openai_tools.calls = "text"'
         )
+    return target
 
 
 def _takes_schema(target: Target) -> bool:

@@ -68,12 +68,12 @@ def _text_and_reasoning(message: Any, raw: str | None) -> tuple[str, Reasoning |
     text = message.content or ""
     thought = getattr(message, "reasoning_content", None)
     blocks = getattr(message, "thinking_blocks", None)
-    written = _written(raw)
-    if isinstance(thought, str) and thought and written is not None:
-        # The model wrote it itself, as part of its text: that is how some scaffolds have it think.
-        return written, None
     if not isinstance(thought, str) or not (thought or blocks):
         return text, None
+    written = _written(raw)
+    if written is not None:
+        # The model wrote it itself, as part of its text: that is how some scaffolds have it think.
+        return written, None
     # Half of a surrogate pair can be put into no file.
     sound = thought.encode("utf-8", "replace").decode("utf-8")
     return text, Reasoning(text=sound, signed=json.dumps(blocks) if blocks else "")

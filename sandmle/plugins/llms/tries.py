@@ -1,6 +1,7 @@
 """One model asked until it answers: its turn at the provider, its deadline, another try for what passes by itself."""
 
 import asyncio
+import copy
 import logging
 import os
 import time
@@ -93,7 +94,8 @@ class Tries:
             began_at = await self._limit.rested()
             try:
                 async with asyncio.timeout(self.target.config.try_timeout_s) as one_try:
-                    response = await litellm.acompletion(**arguments)
+                    # litellm alters what it is given, which is wanted whole for the next try and the next call.
+                    response = await litellm.acompletion(**copy.deepcopy(arguments))
             except FAILURES as problem:
                 if is_rate_limit(problem):
                     self._limit.rate_limited(began_at, retry_after_s(problem, time.time()))

@@ -153,13 +153,17 @@ async def test_without_a_key_a_server_of_ones_own_is_asked_all_the_same(world, m
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_what_passes_by_itself_is_tried_again(world, status):
     world.answers = [Answer.json({"error": {"message": "later", "type": "x", "code": status}}, status=status)] * 2
-    assert (await world.ask()).text == "hello"
+    assert (await world.ask(options=replace(OPTIONS, tools=(RUN,)))).text == "hello"
     assert len(world.requests) == 3
+    # What litellm makes of a conversation for one try is not what the next begins with.
+    assert [one.role for one in world.seen[-1]] == ["system", "user"]
+    assert world.requests[0].body == world.requests[2].body
 
 
-async def test_an_answer_cut_off_in_its_middle_is_asked_for_again(world):
+@pytest.mark.parametrize("reset", [True, False])
+async def test_an_answer_cut_off_in_its_middle_is_asked_for_again(world, reset):
     body = json.dumps(world.protocol.write(ModelReply(text="hello " * 50))).encode()
-    world.answers = [Answer(body=body, cut_after=60)]
+    world.answers = [Answer(body=body, cut_after=60, reset=reset)]
     assert (await world.ask()).text == "hello"
     assert len(world.requests) == 2
 

@@ -107,9 +107,18 @@ async def test_anthropics_protocol_carries_the_same_calls(ask, server, monkeypat
 
 
 async def test_a_provider_that_knows_no_tools_is_refused_in_words(ask, server):
-    with pytest.raises(ProviderError, match="offers no tools to models of 'ollama'"):
-        await ask(model="ollama/llama3")
+    with pytest.raises(ProviderError, match="offers no tools to models of 'petals'"):
+        await ask(model="petals/llama3")
     assert server.asked == []
+
+
+async def test_ollama_is_asked_by_its_chat_protocol_when_there_are_tools(ask, server):
+    call = {"function": {"name": "run_python", "arguments": {"code": "1"}}}
+    message = {"role": "assistant", "content": "", "tool_calls": [call]}
+    server.script = [Answer.json({"model": "m", "message": message, "done": True, "eval_count": 1})]
+    reply = await ask(model="ollama/llama3", base="")
+    assert [one.name for one in reply.tool_calls] == ["run_python"]
+    assert server.asked[0]["messages"][-1]["content"] == "Go."
 
 
 @pytest.mark.parametrize(

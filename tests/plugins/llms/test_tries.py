@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import threading
+import time
 from email.utils import formatdate
 
 import pytest
@@ -67,7 +69,7 @@ async def test_requests_under_way_never_exceed_what_the_provider_is_given(server
     def respond(request):
         under_way[0] += 1
         most[0] = max(most[0], under_way[0])
-        asyncio.run(asyncio.sleep(0.02))
+        time.sleep(0.02)
         under_way[0] -= 1
         return completion()
 
@@ -79,6 +81,28 @@ async def test_requests_under_way_never_exceed_what_the_provider_is_given(server
     await asyncio.gather(*(model.reply(HELLO, ReplyOptions(timeout_s=20)) for _ in range(10)))
     await model.close()
     assert most[0] <= 2
+
+
+async def test_a_provider_that_bears_few_requests_is_found_out_and_loses_none(server):
+    lock, under_way = threading.Lock(), [0]
+
+    def respond(request):
+        with lock:
+            under_way[0] += 1
+            full = under_way[0] > 3
+        time.sleep(0.01)
+        with lock:
+            under_way[0] -= 1
+        return failure(429, "too many at once") if full else completion()
+
+    server.script = respond
+    provider = LitellmProvider(LitellmConfig(api_base=server.address, num_retries=20, backoff_s=0.02))
+    model = provider.open_model("openai/gpt-4o")
+    replies = await asyncio.gather(*(model.reply(HELLO, ReplyOptions(timeout_s=60)) for _ in range(24)))
+    await model.close()
+    assert [one.text for one in replies] == ["hello"] * 24
+    (limit,) = provider._limits.values()
+    assert limit.limit < 24
 
 
 async def test_what_is_tried_again_is_said_once_per_kind(ask, server, caplog):

@@ -30,9 +30,9 @@ def demonstrated_program(rng: random.Random, seen: Seen) -> Program:
     """What is demonstrated: part by part, with `FITTING_SHARE` what fits, else anything; any setting."""
     return _draw(
         rng,
-        _fitting(rng, seen.features[:PROMISING], tuple(FEATURES)),
+        _fitting(rng, _by_rank(seen.features[:PROMISING]), tuple(FEATURES)),
         _fitting(rng, _fills(seen), tuple(FILLS)),
-        _fitting(rng, seen.models, tuple(MODELS)),
+        _fitting(rng, _by_rank(seen.models), tuple(MODELS)),
         _fitting(rng, _outputs(seen), tuple(OUTPUTS)),
     )
 
@@ -72,6 +72,11 @@ def _draw(
 
 def _fitting(rng: random.Random, options: tuple[str, ...], everything: tuple[str, ...]) -> tuple[str, ...]:
     return options if rng.random() < FITTING_SHARE else everything
+
+
+def _by_rank(names: Sequence[str]) -> tuple[str, ...]:
+    """Of three names the first three times, the second twice, the third once."""
+    return tuple(name for place, name in enumerate(names) for _ in range(len(names) - place))
 
 
 def _fills(seen: Seen) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Final
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Prediction
 from sandmle.plugins.llms.offline.agent.facts import find_metric
+from sandmle.plugins.llms.offline.demonstrator.look import FEATURE_RANKS, MODEL_RANKS
 from sandmle.plugins.llms.offline.demonstrator.programs import FEATURES, FILLS, MODELS, OUTPUTS
 
 _PICTURES: Final = ("pixels", "quarters", "waves", "marks")
@@ -38,7 +39,12 @@ def guess_from_program(code: str) -> str | None:
 def _look(features: tuple[str, ...], models: tuple[str, ...], *, gaps: bool, values: bool) -> str:
     target = "values" if values else "two classes"
     head = (f"gaps: {'some' if gaps else 'none'}", f"target: {target}")
-    return "\n".join((*head, "features:", *features, "models:", *models))
+    listed = (*_with_ranks(features, FEATURE_RANKS), "models:", *_with_ranks(models, MODEL_RANKS))
+    return "\n".join((*head, "features:", *listed))
+
+
+def _with_ranks(names: tuple[str, ...], ranks: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for pair in zip(ranks, names, strict=False) for word in pair)
 
 
 def _found(code: str, parts: dict[str, str], *, whole: bool = True) -> str | None:

@@ -2,7 +2,8 @@
 
 It cross-validates ridge regression on every representation the files allow, and five kinds of model on the best of
 them, on training rows alone. It tells neither the metric nor what kind of prediction is wanted: that stands in the
-description. Every line it prints is one bare word where a choice is named, so that a reader can copy it.
+description. Where a choice is named, a line is one bare word, so that a reader can copy it, and the line before
+it is the word for its rank.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,12 @@ from typing import Final
 
 from sandmle.plugins.llms.offline.demonstrator.programs import FEATURES, HEAD, MODELS
 
+FEATURE_RANKS: Final = ("best", "second", "third", "fourth")
+MODEL_RANKS: Final = ("leader", "follower", "runner-up")
+"""The line before each choice that a look lists. A plan begins a choice with the same line: what it takes is then said
+in a word that is the same on every task."""
+UNLISTED: Final = "unlisted"
+"""The line of a plan before a choice that the look did not list."""
 DRAWS: Final = 10
 """How many orders of the rows a look can be taken in."""
 
@@ -39,6 +46,11 @@ class Seen:
     gaps: bool
     values: bool
     """Whether the target holds numbers and no classes."""
+
+
+def ranked(name: str, listed: Sequence[str], ranks: Sequence[str]) -> tuple[str, str]:
+    """The two lines of a plan for one choice: the rank at which the look lists it, and the choice."""
+    return dict(zip(listed, ranks, strict=False)).get(name, UNLISTED), name
 
 
 def read_look(observation: str) -> Seen | None:

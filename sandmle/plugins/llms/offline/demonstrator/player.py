@@ -16,7 +16,15 @@ from sandmle.plugins.llms.offline.demonstrator.choosing import (
     running_program,
     uniform_program,
 )
-from sandmle.plugins.llms.offline.demonstrator.look import DRAWS, Seen, look_code, read_look
+from sandmle.plugins.llms.offline.demonstrator.look import (
+    DRAWS,
+    FEATURE_RANKS,
+    MODEL_RANKS,
+    Seen,
+    look_code,
+    ranked,
+    read_look,
+)
 from sandmle.plugins.llms.offline.demonstrator.programs import Program
 
 MAX_PROGRAMS: Final = 3
@@ -66,8 +74,11 @@ def _again(style: Style, programs: Sequence[Turn], rng: random.Random) -> bool:
 
 
 def _program(conversation: Conversation, style: Style, rng: random.Random, tried: int) -> str:
-    program = _choose(read_look(conversation.turns[0].response), conversation.task, style, rng, tried)
-    plan = (program.features, program.fill, program.model, program.setting, program.output)
+    seen = read_look(conversation.turns[0].response)
+    program = _choose(seen, conversation.task, style, rng, tried)
+    features = ranked(program.features, seen.features if seen else (), FEATURE_RANKS)
+    model = ranked(program.model, seen.models if seen else (), MODEL_RANKS)
+    plan = (*features, program.fill, *model, program.setting, program.output)
     return _code(plan, program.code)
 
 
