@@ -19,7 +19,15 @@ from sandmle.core.hooks.hookspecs import hookimpl
 from sandmle.core.hooks.registry import Kind, NoConfig, Spec
 from sandmle.core.types.episode import Episode, Outcome
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions, ToolCall, ToolSpec, Usage
-from sandmle.core.types.sandbox import CellResult, CellStatus, FetchedFiles, FetchRefusal, IsolationLevel, SandboxLimits
+from sandmle.core.types.sandbox import (
+    CellOutput,
+    CellResult,
+    CellStatus,
+    FetchedFiles,
+    FetchRefusal,
+    IsolationLevel,
+    SandboxLimits,
+)
 from sandmle.core.types.score import Direction, Grade, Medal, Metric, Prediction, Thresholds
 from sandmle.core.types.synthesis import Evidence, Seed, TaskDraft, TaskProblem
 from sandmle.core.types.task import TaskLayout, TaskSpec
@@ -31,6 +39,7 @@ __plugin_api__ = 1
 __all__ = [
     "Action",
     "ActionKind",
+    "CellOutput",
     "CellResult",
     "CellStatus",
     "ConfigError",
