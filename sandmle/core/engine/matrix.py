@@ -139,7 +139,9 @@ async def play_matrix(
                 break
             tell(f"cell {number} of {len(cells)}: {name} under {scaffold}")
             try:
-                await run_tasks(cell, cell_dir(out, name, scaffold), drain)
+                summary = await run_tasks(cell, cell_dir(out, name, scaffold), drain)
+                for line in summary.budget_problems:
+                    tell(f"{name} under {scaffold}: {line}")
             except (InfrastructureError, PluginError) as problem:
                 tell(f"{name} under {scaffold}: {problem}")
                 failures[name, scaffold] = problem
