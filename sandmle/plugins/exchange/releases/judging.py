@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,7 +100,7 @@ def sanity_defects(verdict: ReleaseVerdict) -> list[Defect]:
     if not all(map(math.isfinite, tiers)):
         return [Defect(check="sanity", message=f"a threshold is no finite number: {tiers}", fatal=True)]
     defects = []
-    if not all(verdict.better(hard, easy) for hard, easy in zip(tiers, tiers[1:], strict=False)):
+    if not all(verdict.better(hard, easy) for hard, easy in pairwise(tiers)):
         shown = ", ".join(f"{tier} {value:g}" for tier, value in zip(_TIERS, tiers, strict=True))
         defects.append(Defect(check="sanity", message=f"the thresholds are not strictly ordered: {shown}", fatal=True))
     if not verdict.better(tiers[0], sample):
