@@ -12,10 +12,14 @@ from typing import Any, Final
 
 from sandmle.plugins.sandboxes.isolation import tree
 
-_BOOTS: Final = {"process": "sandboxes.process.zygote", "jupyter": "sandboxes.jupyter.launch"}
-"""What is in the command line of the processes that a backend execs."""
-_KINDS: Final = {"process": ("guardian", "zygote", "session"), "jupyter": ("guardian", "kernel")}
-"""What they are, by their distance from this process."""
+_KINDS: Final = {
+    "process": {"sandboxes.process.zygote": ("guardian", "zygote", "session")},
+    "jupyter": {
+        "sandboxes.jupyter.launch": ("guardian", "kernel"),
+        "sandboxes.jupyter.zygote": ("zygote", "guardian", "kernel"),
+    },
+}
+"""What is in the command line of the processes that a backend execs, and what they and those below them are."""
 _LABEL: Final = "sandmle.owner.pid"
 
 
@@ -49,12 +53,13 @@ class Victims:
     def _processes(self) -> dict[str, list[Callable[[], object]]]:
         found: dict[str, list[Callable[[], object]]] = defaultdict(list)
         children = tree.children_of_all()
-        below = [pid for pid in children.get(os.getpid(), []) if _BOOTS[self._backend] in _line(pid)]
-        for kind in _KINDS[self._backend]:
-            for pid in below:
-                found[kind].append(lambda pid=pid: os.kill(pid, signal.SIGKILL))
-            below = [child for pid in below for child in children.get(pid, [])]
-        return {kind: kills for kind, kills in found.items() if kills}
+        for boot, kinds in _KINDS[self._backend].items():
+            below = [pid for pid in children.get(os.getpid(), []) if boot in _line(pid)]
+            for kind in kinds:
+                for pid in below:
+                    found[kind].append(lambda pid=pid: os.kill(pid, signal.SIGKILL))
+                below = [child for pid in below for child in children.get(pid, [])]
+        return dict(found)
 
     def _containers(self) -> dict[str, list[Callable[[], object]]]:
         found: dict[str, list[Callable[[], object]]] = defaultdict(list)
