@@ -21,13 +21,20 @@ from sandmle.plugins.llms.offline.models import PLAYERS
 LOOK = """gaps: some
 target: values
 features:
+best
 squares
+second
 num
+third
 sincos
+fourth
 steps
 models:
+leader
 boosting
+follower
 linear
+runner-up
 sparse"""
 SEEN = Seen(
     features=("squares", "num", "sincos", "steps"), models=("boosting", "linear", "sparse"), gaps=True, values=True
@@ -75,7 +82,11 @@ def test_every_reply_thinks_first_and_plans_what_it_then_writes():
     for index in range(40):
         reply = play(messages, Style.DEMONSTRATED, index)
         one = CODES[code_of(reply)]
-        assert plan_of(reply) == [one.features, one.fill, one.model, one.setting, one.output]
+        rank = dict(zip(SEEN.features, ("best", "second", "third", "fourth"), strict=True)).get(
+            one.features, "unlisted"
+        )
+        place = dict(zip(SEEN.models, ("leader", "follower", "runner-up"), strict=True)).get(one.model, "unlisted")
+        assert plan_of(reply) == [rank, one.features, one.fill, place, one.model, one.setting, one.output]
 
 
 @pytest.mark.parametrize("style", Style)
@@ -111,9 +122,12 @@ def test_demonstrations_fit_what_was_seen_about_as_often_as_they_say_and_setting
     among = Counter(one.features for one in drawn)
     promising = sum(among[name] for name in SEEN.features[:3]) / len(drawn)
     assert promising == pytest.approx(FITTING_SHARE + (1 - FITTING_SHARE) * 3 / len(FEATURES), abs=0.03)
+    assert among["squares"] > 1.3 * among["num"] > 1.3 * 1.3 * among["sincos"]
     assert set(among) == set(FEATURES)
     listed = sum(one.model in SEEN.models for one in drawn) / len(drawn)
     assert listed == pytest.approx(FITTING_SHARE + (1 - FITTING_SHARE) * 3 / len(MODELS), abs=0.03)
+    kinds = Counter(one.model for one in drawn)
+    assert kinds["boosting"] > kinds["linear"] > kinds["sparse"] > kinds["forest"]
     assert sum(one.setting == "a" for one in drawn) / len(drawn) == pytest.approx(0.5, abs=0.03)
     values = sum(OUTPUTS[one.output].task_type == "values" for one in drawn) / len(drawn)
     assert values == pytest.approx(FITTING_SHARE + (1 - FITTING_SHARE) / 2, abs=0.03)
