@@ -64,10 +64,15 @@ class JupyterConfig(BaseModel):
     """The strongest isolation to try; what is reached is for the start-up probes to show."""
     allow_unsafe: bool = False
     """Go on when nothing stronger than resource limits holds on this machine (level L0)."""
+    kernel: str | None = None
+    """Name of a kernel as `jupyter kernelspec list` shows it, started cold for each session; else our own ipykernel,
+    forked with everything imported."""
+    readable: tuple[str, ...] = ()
+    """More directories of this machine that `kernel` needs, beside its prefix and the system's libraries."""
     spares: int = Field(default=1, ge=0, le=64)
-    """Processes that are kept ready to become kernels."""
+    """Kernels kept ready, of each of the last two kinds asked for (limits and public files)."""
     preload: tuple[str, ...] = ("numpy", "pandas", "sklearn", "PIL")
-    """Modules a spare process imports while it waits; those not installed are left out."""
+    """Modules imported before forking; those not installed are left out."""
     start_timeout_s: float = Field(default=60.0, gt=0)
     """How long a kernel may take to start, seconds."""
 

@@ -27,7 +27,7 @@ from jupyter_client.session import Session
 from traitlets import Integer
 from traitlets.config import Config
 
-from sandmle.plugins.sandboxes.jupyter.wire import PORTS, SHOWN_TYPE, UNSENT, socket_prefix
+from sandmle.plugins.sandboxes.jupyter.wire import PORTS, RICH_CHARS, RICH_TYPES, SHOWN_TYPE, UNSENT, socket_prefix
 
 _PIPE_BYTES: Final = 65_536
 _DRAIN_S: Final = 0.5
@@ -40,11 +40,14 @@ class KernelSession(Session):
 
     def serialize(self, msg: dict[str, Any], ident: list[bytes] | bytes | None = None) -> list[bytes]:
         content = msg.get("content")
+        rich: dict[str, str] = {}
         if isinstance(content, dict):
             if isinstance(data := content.get("data"), dict):
-                # The host shows text only; a picture would be sent in vain.
+                rich = _rich(data)
                 content = {**content, "data": {kind: data[kind] for kind in data if kind == SHOWN_TYPE}}
             content, unsent = self._shorten(content)
+            if rich:
+                content["data"] = {**content["data"], **rich}
             msg = {**msg, "content": content, "metadata": {**msg["metadata"], UNSENT: unsent}}
         frames: list[bytes] = super().serialize(msg, ident)
         return frames
@@ -61,6 +64,18 @@ class KernelSession(Session):
             parts = [self._shorten(one) for one in value]
             return [one for one, _ in parts], sum(unsent for _, unsent in parts)
         return value, 0
+
+
+def _rich(data: Mapping[str, Any]) -> dict[str, str]:
+    """The representations beside the text that a host keeps; together no longer than one may be."""
+    kept: dict[str, str] = {}
+    room = RICH_CHARS
+    for kind in RICH_TYPES:
+        value = data.get(kind)
+        if isinstance(value, str) and len(value) <= room:
+            kept[kind] = value
+            room -= len(value)
+    return kept
 
 
 class KernelStream(OutStream):

@@ -15,7 +15,10 @@ from sandmle.plugins.sandboxes.config import JupyterConfig
 from sandmle.plugins.sandboxes.isolation import Plan, missing_walls, plans, session_uid
 from sandmle.plugins.sandboxes.isolation.probes import Verdict, attack
 from sandmle.plugins.sandboxes.jupyter.kernel import Kernel, Order
+from sandmle.plugins.sandboxes.jupyter.nursery import Nursery, launch_cold
+from sandmle.plugins.sandboxes.jupyter.ready import ReadyKernels
 from sandmle.plugins.sandboxes.jupyter.session import JupyterSession
+from sandmle.plugins.sandboxes.jupyter.specs import Program, find_program
 
 _CANARY_TIMEOUT_S: Final = 15.0
 
@@ -28,7 +31,9 @@ class JupyterSandbox:
         self._plan: Plan | None = None
         self._verdicts: tuple[Verdict, ...] = ()
         self._kernels: set[Kernel] = set()
-        self._spares: list[Kernel] = []
+        self._nursery = Nursery(config.preload)
+        self._program: Program | None = None
+        self._ready = ReadyKernels(config.spares, self._start)
         self._uids = itertools.count()
         # Starting is all work and no waiting: more at once than processors only makes each one late.
         self._starting = asyncio.Semaphore(len(os.sched_getaffinity(0)))
@@ -61,6 +66,11 @@ class JupyterSandbox:
         return self._plan.walls if self._plan else ""
 
     @property
+    def detail(self) -> str:
+        """What the level is made of, and who limits sessions."""
+        return f"{self.walls}; limits by {self.limits_by}"
+
+    @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """The start-up probes of the level reached; empty before `start`."""
         return self._verdicts
@@ -72,6 +82,9 @@ class JupyterSandbox:
                 f"the jupyter sandbox needs Linux (this is {sys.platform}): "
                 "run SandMLE in a Linux container or virtual machine"
             )
+        program = None
+        if self._config.kernel is not None:
+            program = await asyncio.to_thread(find_program, self._config.kernel, self._config.readable)
         reasons = missing_walls()
         for plan in plans(self._config.strongest, allow_unsafe=self._config.allow_unsafe):
             try:
@@ -80,12 +93,19 @@ class JupyterSandbox:
                 reasons.append(f"{plan.level}: {problem}")
             else:
                 self._plan = plan
-                return
-        raise SandboxError(
-            "no isolation holds on this machine ("
-            + "; ".join(reasons)
-            + "); set allow_unsafe = true to go on without, if you trust what will run"
-        )
+                break
+        else:
+            await self.close()
+            raise SandboxError(
+                "no isolation holds on this machine ("
+                + "; ".join(reasons)
+                + "); set allow_unsafe = true to go on without, if you trust what will run"
+            )
+        if program is not None:
+            # The attacks are written in Python; what keeps a kernel in is the same whoever made it.
+            await self._nursery.close()
+            self._program = program
+            await self.check_health()
 
     def session(self, *, public_dir: Path | None, limits: SandboxLimits) -> AbstractAsyncContextManager[JupyterSession]:
         """Start a kernel."""
@@ -94,10 +114,12 @@ class JupyterSandbox:
         return self._session(self._plan, public_dir, limits)
 
     async def check_health(self) -> None:
-        """Run a canary in a fresh kernel. Nothing is shared by kernels, so there is nothing to restart."""
+        """Run a canary in another kernel; a zygote that was lost is started again for it."""
+        is_python = self._program is None or self._program.language == "python"
+        code, expected = ("print(6 * 7)", "42\n") if is_python else ("", "")
         async with self.session(public_dir=None, limits=SandboxLimits()) as session:
-            result = await session.run("print(6 * 7)", _CANARY_TIMEOUT_S)
-        if result.status is not CellStatus.OK or result.stdout != "42\n":
+            result = await session.run(code, _CANARY_TIMEOUT_S)
+        if result.status is not CellStatus.OK or result.stdout != expected:
             raise SandboxError(
                 f"a fresh Jupyter kernel answered {result.status} to a trivial cell ({result.stderr.strip()}); "
                 "the machine cannot run kernels now, look at its load, memory and disk"
@@ -106,8 +128,9 @@ class JupyterSandbox:
     async def close(self) -> None:
         """End every kernel."""
         self._is_closed = True
-        await asyncio.gather(*(kernel.close() for kernel in (*self._kernels, *self._spares)))
-        self._spares.clear()
+        await self._ready.close()
+        await asyncio.gather(*(kernel.close() for kernel in self._kernels))
+        await self._nursery.close()
 
     async def _probe(self, plan: Plan) -> tuple[Verdict, ...]:
         """Attack the machine from inside a kernel enclosed as `plan` says.
@@ -115,7 +138,8 @@ class JupyterSandbox:
         Raises:
             SandboxError: no such kernel can be had, or an attack got through.
         """
-        async with self._session(plan, None, SandboxLimits()) as session:
+        limits = SandboxLimits()
+        async with self._using(await self._start(plan, limits, None), limits, None) as session:
             verdicts = await attack(session)
         broken = [one.name for one in verdicts if not one.held]
         if broken and plan.level is not IsolationLevel.L0:
@@ -130,12 +154,15 @@ class JupyterSandbox:
             public_dir = public_dir.resolve()
             if not public_dir.is_dir():
                 raise SandboxError(f"the public directory {public_dir} is not there")
-        order = Order(plan=plan, limits=limits, public_dir=public_dir, uid=session_uid(next(self._uids)))
-        async with self._starting:
-            kernel = self._take()
-            await kernel.start(order, self._config.start_timeout_s)
+        kernel = await self._ready.take(plan, limits, public_dir)
+        async with self._using(kernel, limits, public_dir) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _using(
+        self, kernel: Kernel, limits: SandboxLimits, public_dir: Path | None
+    ) -> AsyncIterator[JupyterSession]:
         self._kernels.add(kernel)
-        self._refill()
         try:
             if self._is_closed:
                 raise SandboxError("the jupyter sandbox was closed while a kernel started")
@@ -144,15 +171,19 @@ class JupyterSandbox:
             self._kernels.discard(kernel)
             await asyncio.shield(kernel.close())
 
-    def _take(self) -> Kernel:
-        """A process to become a kernel, a spare one if there is any alive."""
-        while self._spares:
-            if (spare := self._spares.pop(0)).is_alive:
-                return spare
-            # What is left of it is closed with the sandbox.
-            self._kernels.add(spare)
-        return Kernel.spawn(self._config.preload)
-
-    def _refill(self) -> None:
-        while len(self._spares) < self._config.spares and not self._is_closed:
-            self._spares.append(Kernel.spawn(self._config.preload))
+    async def _start(self, plan: Plan, limits: SandboxLimits, public_dir: Path | None) -> Kernel:
+        """A kernel that runs cells."""
+        order = Order(
+            plan=plan,
+            limits=limits,
+            public_dir=public_dir,
+            uid=session_uid(next(self._uids)),
+            program=self._program,
+        )
+        async with self._starting:
+            if self._program is None:
+                kernel = await self._nursery.fork(self._config.start_timeout_s)
+            else:
+                kernel = launch_cold()
+            await kernel.start(order, self._config.start_timeout_s)
+        return kernel

@@ -6,39 +6,37 @@ import json
 import logging
 import os
 import secrets
+import select
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import SandboxLimits
+from sandmle.plugins.sandboxes.fetch import fetch_file
 from sandmle.plugins.sandboxes.isolation.guard import DISK_EXIT, MEMORY_EXIT
 from sandmle.plugins.sandboxes.isolation.room import Plan
-from sandmle.plugins.sandboxes.jupyter.protocol import GuardedClient, open_client
-from sandmle.plugins.sandboxes.jupyter.wire import ORDER_BYTES, READY
+from sandmle.plugins.sandboxes.jupyter.body import Body, readable
+from sandmle.plugins.sandboxes.jupyter.ends import Ends
+from sandmle.plugins.sandboxes.jupyter.protocol import GuardedClient, greet, open_client
+from sandmle.plugins.sandboxes.jupyter.specs import Program
+from sandmle.plugins.sandboxes.jupyter.wire import KERNEL_LOG, ORDER_BYTES, READY
 from sandmle.plugins.sandboxes.jupyter.zmtp import PeerError
+from sandmle.plugins.sandboxes.process.output import clean
+from sandmle.plugins.sandboxes.process.patience import child_of
 
 _LOG: Final = logging.getLogger(__name__)
-_BOOT: Final = """
-import os, sys, types
-# A bare package in place of the facade, so that the child imports its own few modules and nothing heavy.
-# The working directory tells where it is, because arguments can be read inside sessions.
-sandmle = sys.modules["sandmle"] = types.ModuleType("sandmle")
-sandmle.__path__ = [os.path.join(os.getcwd(), "sandmle")]
-from sandmle.plugins.sandboxes.jupyter.launch import main
-main(*map(int, sys.argv[1:]))
-"""
 MESSAGE_BYTES: Final = 4 * 1024 * 1024
 """The longest message taken from a kernel. Ours sends no text longer than a fraction of this."""
 _END_TIMEOUT_S: Final = 15.0
 _KILLED: Final = 128 + signal.SIGKILL
 _TAIL_BYTES: Final = 2000
+_LOG_BYTES: Final = 1 << 20
+_RETRY_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +48,8 @@ class Order:
     public_dir: Path | None
     """Absolute and without links."""
     uid: int
+    program: Program | None = None
+    """What to exec; None for our own kernel."""
 
     def encode(self, key: str) -> bytes:
         """The order as the child reads it, with the key that signs messages."""
@@ -60,6 +60,8 @@ class Order:
             "uid": self.uid,
             "scratch_in": tempfile.gettempdir(),
             "libraries": [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))],
+            "readable": self.program.readable if self.program else (),
+            "program": self.program.as_data() if self.program else None,
             "key": key,
         }).encode()  # fmt: skip
 
@@ -67,55 +69,16 @@ class Order:
 class Kernel:
     """A process to become a kernel, a running kernel or an ended one: `close` it whatever happened."""
 
-    def __init__(
-        self, process: "subprocess.Popen[bytes]", control: socket.socket, life: int, report: int, log: int
-    ) -> None:
-        self._process = process
-        self._control = control
-        self._log = log
+    def __init__(self, body: Body, ends: Ends) -> None:
+        """Take over a process that waits for its order, and the host's side of its descriptors."""
+        self._body = body
+        self._ends = ends
         self._has_order = False
-        self._life = life
-        self._report = report
         self._directories: list[int] = []
         self._client: GuardedClient | None = None
         self._ending: str | None = None
         self._is_closed = False
         self._changing = asyncio.Lock()
-
-    @classmethod
-    def spawn(cls, preload: Sequence[str]) -> "Kernel":
-        """Start a process that imports what a kernel needs, then `preload`, until it gets its order.
-
-        Raises:
-            SandboxError: no process can be had.
-        """
-        log = os.memfd_create("jupyter", os.MFD_CLOEXEC)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        life_read, life_write = os.pipe()
-        report_read, report_write = os.pipe()
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-s", "-P", "-c", _BOOT, str(theirs.fileno()), str(life_read)],
-                env=_environment(),
-                cwd=Path(__file__).resolve().parents[4],
-                stdin=subprocess.DEVNULL,
-                stdout=report_write,
-                stderr=log,
-                pass_fds=(theirs.fileno(), life_read),
-                # Ctrl-C at the terminal is for the host, who then ends its kernels in order.
-                start_new_session=True,
-            )
-        except OSError as problem:
-            ours.close()
-            for fd in (log, life_write, report_read):
-                os.close(fd)
-            raise SandboxError(f"a Jupyter kernel did not start: {problem}") from problem
-        finally:
-            theirs.close()
-            os.close(life_read)
-            os.close(report_write)
-        ours.send(json.dumps(preload).encode())
-        return cls(process, ours, life_write, report_read, log)
 
     async def start(self, order: Order, timeout_s: float) -> None:
         """Have the process become a kernel, and connect to it. On failure it is closed.
@@ -127,7 +90,7 @@ class Kernel:
             async with asyncio.timeout(timeout_s):
                 await self._connect(order)
         except BaseException as problem:
-            said = _tail(self._log)
+            said = self._last_words()
             await asyncio.shield(self.close())
             if isinstance(problem, TimeoutError):
                 reason = f"it was not ready within {timeout_s:g} s; raise start_timeout_s or run fewer at once"
@@ -138,8 +101,13 @@ class Kernel:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process has not ended."""
-        return self._process.poll() is None
+        """Whether it can still run cells: neither its guardian has ended nor the kernel below it."""
+        return self._body.is_alive and not select.select([self._ends.report], [], [], 0)[0]
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether it ended, or is about to, because the process that forked it did."""
+        return self._body.is_orphan
 
     @property
     def client(self) -> GuardedClient:
@@ -155,12 +123,18 @@ class Kernel:
     @property
     def pid(self) -> int:
         """The guardian's process id."""
-        return self._process.pid
+        return self._body.pid
 
     def kill_soon(self) -> None:
         """Have everything killed that the kernel runs, without waiting for it."""
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._life, b"k")
+            os.write(self._ends.life, b"k")
+
+    def interrupt(self) -> None:
+        """Send the kernel what Ctrl-C sends; without effect on one that is idle or dead."""
+        if (pid := child_of(self.pid)) is not None and self._ending is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
 
     async def kill(self) -> str:
         """End everything the kernel runs, keeping its files. May be called again.
@@ -176,10 +150,10 @@ class Kernel:
                 self.kill_soon()
                 try:
                     async with asyncio.timeout(_END_TIMEOUT_S):
-                        await _readable(self._report)
+                        await readable(self._ends.report)
                 except TimeoutError as problem:
                     raise SandboxError(f"a Jupyter kernel did not end within {_END_TIMEOUT_S:g} s") from problem
-                self._ending = _describe(os.read(self._report, 16))
+                self._ending = _describe(os.read(self._ends.report, 16))
                 self.client.stop_channels()
             return self._ending or ""
 
@@ -191,64 +165,67 @@ class Kernel:
             self._is_closed = True
             if self._client is not None:
                 self._client.stop_channels()
-            self._control.close()
-            for fd in (self._life, self._log, *self._directories):
+            for fd in self._directories:
                 os.close(fd)
+            # The guardian takes the end of the pipe as the host's.
+            self._ends.close_ours()
             await self._end_guardian()
-            os.close(self._report)
 
     async def _connect(self, order: Order) -> None:
         key = secrets.token_hex(32)
         self._has_order = True
-        self._control.send(order.encode(key))
-        await _readable(self._control.fileno())
-        message, self._directories, _, _ = socket.recv_fds(self._control, ORDER_BYTES, 2)
+        control = self._ends.control
+        control.send(order.encode(key))
+        await readable(control.fileno())
+        message, self._directories, _, _ = socket.recv_fds(control, ORDER_BYTES, 2)
         if message != READY or len(self._directories) != 2:
             raise PeerError(message.decode("utf-8", "replace"))
         # By descriptor, since the path exists in the kernel's own mount namespace only.
-        self._client = await open_client(f"/proc/self/fd/{self._directories[1]}", key.encode(), MESSAGE_BYTES)
+        directory = f"/proc/self/fd/{self._directories[1]}"
+        if order.program is None:
+            self._client = await open_client(directory, key.encode(), MESSAGE_BYTES)
+        else:
+            self._client = await self._wait_for_client(directory, key.encode())
+            await greet(self._client)
+
+    async def _wait_for_client(self, directory: str, key: bytes) -> GuardedClient:
+        """Connect to a kernel that says nowhere when its sockets are there.
+
+        Raises:
+            PeerError: it ended before.
+        """
+        while self.is_alive:
+            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+                return await open_client(directory, key, MESSAGE_BYTES)
+            await asyncio.sleep(_RETRY_S)
+        raise PeerError("its program ended at once:")
 
     async def _end_guardian(self) -> None:
-        """Wait for the guardian, who took the end of the pipe as the host's and cleans up."""
+        """Wait for the guardian, who cleans up."""
         if not self._has_order:
             # It is no guardian yet, so there is nothing to clean up.
-            self._process.kill()
-        if not self.is_alive:
-            return
-        ended = os.pidfd_open(self._process.pid)
-        try:
-            async with asyncio.timeout(_END_TIMEOUT_S):
-                await _readable(ended)
-        except TimeoutError:
-            _LOG.warning("the guardian of a Jupyter kernel did not end within %g s and was killed", _END_TIMEOUT_S)
-        finally:
-            os.close(ended)
-            self._process.kill()
-            self._process.wait()
+            self._body.kill()
+        ended = os.pidfd_open(self._body.pid) if self._body.is_alive else None
+        if ended is not None:
+            try:
+                async with asyncio.timeout(_END_TIMEOUT_S):
+                    await readable(ended)
+            except TimeoutError:
+                _LOG.warning("the guardian of a Jupyter kernel did not end within %g s and was killed", _END_TIMEOUT_S)
+                self._body.kill()
+            finally:
+                os.close(ended)
+        self._body.close()
 
-
-def _environment() -> dict[str, str]:
-    """The whole environment of a kernel, one thread for every numerical library: nothing of the host's own."""
-    threads = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "BLIS", "RAYON")
-    return {
-        "PATH": f"{os.path.dirname(sys.executable)}:/usr/local/bin:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "PYTHONUTF8": "1",
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "LOKY_MAX_CPU_COUNT": "1",
-        **{f"{name}_NUM_THREADS": "1" for name in threads},
-    }
-
-
-async def _readable(fd: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(fd, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(fd)
+    def _last_words(self) -> str:
+        """What the process said before it was enclosed, and what a kernel of another maker wrote to standard error."""
+        said = [_tail(self._ends.log)]
+        if len(self._directories) == 2:
+            got = fetch_file(self._directories[1], KERNEL_LOG, _LOG_BYTES)
+            said += [
+                clean(data.decode("utf-8", "replace"))[-_TAIL_BYTES:] for data in getattr(got, "files", {}).values()
+            ]
+        return " ".join(text.strip() for text in said if text)
 
 
 def _describe(report: bytes) -> str:

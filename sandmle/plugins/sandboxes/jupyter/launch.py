@@ -1,39 +1,60 @@
-"""The child process of one session: exec'd with a clean environment, it encloses itself and becomes a kernel."""
+"""From a process that the host started to an enclosed one, which then becomes a kernel."""
 
-import contextlib
-import importlib
 import json
 import os
-import select
+import shutil
 import signal
 import socket
-import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, NoReturn
 
 from sandmle.core.types.sandbox import SandboxLimits
 from sandmle.plugins.sandboxes.isolation import Plan, Profile, Room, guard, interpreter_paths, seal
 from sandmle.plugins.sandboxes.isolation.mounts import TEMPORARY
-from sandmle.plugins.sandboxes.jupyter.app import make_app
-from sandmle.plugins.sandboxes.jupyter.wire import ORDER_BYTES, READY
+from sandmle.plugins.sandboxes.jupyter.wire import KERNEL_LOG, ORDER_BYTES, PORTS, READY, socket_prefix
 
 KERNEL_TASKS: Final = 12
 """Threads of the kernel itself, which do not count against the session's limit."""
-_SHORTEST_CUT: Final = 65_536
-"""Texts up to this many characters are sent whole, and longer ones when the host would keep more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enclosed:
+    """What a kernel is started with, inside."""
+
+    order: Mapping[str, Any]
+    limits: SandboxLimits
+    """Without the kernel's own tasks."""
+    work: int
+    """A descriptor of the work directory."""
+    near: str
+    """The temporary directory as a path that is never too long for a socket's name."""
+    temporary: str
+
+    def report(self, control: socket.socket) -> None:
+        """Tell the host that all is well, hand it the directories, and let go of it."""
+        directories = [self.work, os.open(self.temporary, os.O_RDONLY | os.O_DIRECTORY)]
+        socket.send_fds(control, [READY], directories)
+        control.close()
+        for fd in directories:
+            os.close(fd)
 
 
 def main(control_fd: int, life_fd: int) -> None:
-    """Become a kernel, or say why not and end.
+    """In a process of its own: become the kernel of another maker that the order names, or say why not and end."""
+    control = socket.socket(fileno=control_fd)
+    if (enclosed := enclose(control, life_fd)) is not None:
+        _exec_program(enclosed, control)
+
+
+def enclose(control: socket.socket, life_fd: int) -> Enclosed | None:
+    """Wait for the order, and enclose this process as it says; None when the host went away instead.
 
     The order comes over a socket, because a command line can be read inside.
     """
-    control = socket.socket(fileno=control_fd)
-    _preload(json.loads(control.recv(ORDER_BYTES)), control)
     if not (message := control.recv(ORDER_BYTES)):
-        return
+        return None
     order = json.loads(message)
     plan, limits = Plan(**order["plan"]), SandboxLimits(**order["limits"])
     try:
@@ -42,34 +63,18 @@ def main(control_fd: int, life_fd: int) -> None:
     except OSError as problem:
         control.send(f"it could not be enclosed: {problem}".encode())
         os._exit(1)
-    # The working directory is beside it. A relative path is never too long for a socket's name.
     near = temporary = TEMPORARY
     if not plan.namespaces:
+        # The working directory is beside it.
         near, temporary = "../tmp", f"{room.scratch}/tmp"
     os.environ.update(HOME=temporary, TMPDIR=temporary, IPYTHONDIR=f"{temporary}/.ipython")
     tempfile.tempdir = None
-    app = make_app(near, order["key"].encode(), max(_SHORTEST_CUT, 4 * limits.output_chars))
-    _tidy_interpreter()
-    directories = [work, os.open(temporary, os.O_RDONLY | os.O_DIRECTORY)]
-    socket.send_fds(control, [READY], directories)
-    control.close()
-    for fd in directories:
-        os.close(fd)
-    app.start()  # type: ignore[no-untyped-call]
-
-
-def _preload(modules: Sequence[str], control: socket.socket) -> None:
-    """Import `modules` for as long as nobody waits for this process; those not installed are left out."""
-    for name in modules:
-        if select.select([control], [], [], 0)[0]:
-            return
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    return Enclosed(order=order, limits=limits, work=work, near=near, temporary=temporary)
 
 
 def _enter(plan: Plan, limits: SandboxLimits, order: dict[str, Any], life_fd: int) -> Room:
     """Come under a guardian; the room to seal."""
-    readable = interpreter_paths(tuple(order["libraries"]))
+    readable = interpreter_paths((*order["libraries"], *order["readable"]))
     scratch = ""
     if not plan.namespaces:
         scratch = tempfile.mkdtemp(prefix="sandmle-", dir=order["scratch_in"])
@@ -97,15 +102,38 @@ def _enter(plan: Plan, limits: SandboxLimits, order: dict[str, Any], life_fd: in
     )
 
 
-def _tidy_interpreter() -> None:
-    """Make the interpreter look like a fresh one, and let go of what leads to the host.
+def _exec_program(enclosed: Enclosed, control: socket.socket) -> NoReturn:
+    """Exec the program of the order on a connection file, its standard error in a file that the host can read."""
+    program = enclosed.order["program"]
+    path = f"{enclosed.temporary}/kernel.json"
+    words = [word.replace("{connection_file}", path) for word in program["argv"]]
+    environment = {**os.environ, **program["environment"]}
+    if shutil.which(words[0], path=environment["PATH"]) is None:
+        control.send(f"its program {words[0]} cannot be run inside; name where it lies under `readable`".encode())
+        os._exit(1)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(_connection(enclosed), file)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    log = os.open(f"{enclosed.temporary}/{KERNEL_LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    enclosed.report(control)
+    # Until here these led to the guardian's report and to the host's own log.
+    for at, fd in enumerate((nowhere, nowhere, log)):
+        os.dup2(fd, at)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        os.execvpe(words[0], words, environment)
+    except OSError as problem:
+        os.write(2, f"{words[0]}: {problem}".encode())
+        os._exit(1)
 
-    Until here the original standard output and error are the guardian's report and the host's log.
-    """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream._original_stdstream_copy)  # type: ignore[union-attr]
-    os.close(nowhere)
-    sys.argv = [""]
-    for name in [name for name in sys.modules if name.split(".")[0] == "sandmle"]:
-        del sys.modules[name]
+
+def _connection(enclosed: Enclosed) -> dict[str, object]:
+    """As jupyter_client writes it, for sockets in the session's own directory."""
+    return {
+        "transport": "ipc",
+        "ip": socket_prefix(enclosed.near),
+        **{f"{channel}_port": number for channel, number in PORTS.items()},
+        "key": enclosed.order["key"],
+        "signature_scheme": "hmac-sha256",
+        "kernel_name": enclosed.order["program"]["argv"][0],
+    }

@@ -21,6 +21,7 @@ from traitlets import Type
 from sandmle.plugins.sandboxes.jupyter.wire import socket_path
 from sandmle.plugins.sandboxes.jupyter.zmtp import ZmtpSocket
 
+_GREETING_S: Final = 0.5
 _FRAMES: Final = 5
 """Signature, header, parent header, metadata, content; binary buffers follow and are dropped."""
 
@@ -102,6 +103,23 @@ class GuardedClient(AsyncKernelClient):
         """Take `total` more bytes from each channel before the kernel is given up."""
         self.shell_socket.allow(total)
         self.iopub_socket.allow(total)
+
+
+async def greet(client: GuardedClient) -> None:
+    """Wait until a kernel answers, and until what it publishes arrives here.
+
+    Raises:
+        PeerError: it is gone.
+    """
+    while True:
+        own = client.kernel_info()
+        try:
+            async with asyncio.timeout(_GREETING_S):
+                while (await client.get_iopub_msg())["parent_header"].get("msg_id") != own:
+                    pass
+        except TimeoutError:
+            continue
+        return
 
 
 async def open_client(directory: str, key: bytes, max_message_bytes: int) -> GuardedClient:

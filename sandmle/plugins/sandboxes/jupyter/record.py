@@ -2,12 +2,15 @@
 
 from typing import Any, Final
 
-from sandmle.plugins.sandboxes.jupyter.wire import SHOWN_TYPE, UNSENT
+from sandmle.plugins.sandboxes.jupyter.wire import RICH_TYPES, SHOWN_TYPE, UNSENT
 from sandmle.plugins.sandboxes.process.output import clean, shorten
 
 _PER_CHARACTER: Final = 8
 """Characters held for each that is kept, so that escape sequences do not eat the cap."""
 _MOST_UNSENT: Final = 10**12
+_RICH_CHARS: Final = 8 * 1024 * 1024
+"""Of all displays of one cell together; later ones are left out."""
+_RICH_DISPLAYS: Final = 200
 _DISPLAYS: Final = ("display_data", "execute_result", "update_display_data")
 
 
@@ -17,6 +20,13 @@ class Record:
     def __init__(self, limit: int) -> None:
         self._stdout = _Ends(limit)
         self._stderr = _Ends(limit)
+        self._displays: list[dict[str, str]] = []
+        self._rich_room = _RICH_CHARS
+
+    @property
+    def displays(self) -> tuple[dict[str, str], ...]:
+        """Values and displays by MIME type, in order, those with more than plain text."""
+        return tuple(self._displays)
 
     def take(self, message: dict[str, Any]) -> None:
         """Add what an iopub message shows, if it shows anything."""
@@ -56,6 +66,15 @@ class Record:
     def _show(self, data: object, unsent: int = 0) -> None:
         if isinstance(data, dict) and SHOWN_TYPE in data:
             self._stdout.add_line(_text(data[SHOWN_TYPE]), unsent)
+        if isinstance(data, dict):
+            self._keep({kind: _text(data[kind]) for kind in (SHOWN_TYPE, *RICH_TYPES) if _text(data.get(kind))})
+
+    def _keep(self, display: dict[str, str]) -> None:
+        size = sum(len(text) for text in display.values())
+        if not display.keys() - {SHOWN_TYPE} or size > self._rich_room or len(self._displays) >= _RICH_DISPLAYS:
+            return
+        self._rich_room -= size
+        self._displays.append(display)
 
 
 class _Ends:

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sandmle.core.contracts.sandbox import DATA_DIR
+from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellOutput, CellResult, CellStatus, FetchedFiles, FetchRefusal, SandboxLimits
 from sandmle.plugins.sandboxes.fetch import fetch_all, fetch_file
 from sandmle.plugins.sandboxes.jupyter.kernel import Kernel
@@ -58,6 +60,22 @@ class JupyterSession:
         """Copy a tree by the descriptor of the work directory; the public files are left out."""
         return await asyncio.to_thread(fetch_all, self._kernel.work, path, max_bytes, max_files, self._skip)
 
+    @property
+    def displays(self) -> tuple[Mapping[str, str], ...]:
+        """Rich values and displays of the running or last cell, in order: MIME type to content.
+
+        Only those with more than plain text, which is part of the standard output; binary types are base64. All of
+        it was written by agent code: HTML may hold scripts, an image may be none.
+        """
+        return self._record.displays
+
+    def interrupt(self) -> None:
+        """Interrupt the running cell, as the stop button of a notebook does; the session goes on.
+
+        Honest code then ends with `KeyboardInterrupt`. Code that catches it runs on, until its deadline.
+        """
+        self._kernel.interrupt()
+
     async def end(self) -> None:
         """Kill everything the kernel runs."""
         self._death = self._death or "the session was ended"
@@ -69,10 +87,22 @@ class JupyterSession:
             async with asyncio.timeout(timeout_s):
                 return await self._execute(code, record), ""
         except TimeoutError:
-            await self._kernel.kill()
+            await self._end_kernel()
             return CellStatus.TIMEOUT, f"a cell did not end within {timeout_s:g} s"
         except PeerError as problem:
-            return CellStatus.DIED, await self._kernel.kill() or str(problem)
+            return CellStatus.DIED, await self._end_kernel() or str(problem)
+
+    async def _end_kernel(self) -> str:
+        """Kill the kernel; how it had ended before.
+
+        Raises:
+            SandboxError: it was lost with the process that forked it.
+        """
+        ending = await self._kernel.kill()
+        if self._kernel.is_orphan:
+            self._death = self._death or "the session is dead: its kernel was lost"
+            raise SandboxError("the kernel was lost: the zygote that forked it ended")
+        return ending
 
     async def _execute(self, code: str, record: Record) -> CellStatus:
         """Run `code` and read along until the kernel says that it is done.

@@ -8,8 +8,19 @@ READY: Final = b"ready"
 """The child's only message when all is well; it carries descriptors of its work and temporary directory."""
 PORTS: Final = {"shell": 1, "iopub": 2, "stdin": 3, "control": 4, "hb": 5}
 """The "ports" of the ipc transport: the number at the end of each socket's file name."""
+FORK: Final = b"fork"
+"""The request to the zygote, with control socket, life pipe, report pipe and log; it answers with a process id."""
+KERNEL_LOG: Final = "kernel.log"
+"""What a kernel of another maker writes to standard error, in its temporary directory."""
 SHOWN_TYPE: Final = "text/plain"
 """The one representation of a value or display that is shown to an agent."""
+RICH_TYPES: Final = (
+    "application/vnd.plotly.v1+json", "image/jpeg", "image/png", "image/svg+xml", "text/html", "text/latex",
+    "text/markdown",
+)  # fmt: skip
+"""Representations that are kept for whoever asks, see `JupyterSession.displays`."""
+RICH_CHARS: Final = 1_500_000
+"""The longest of those that is sent; they are whole or not there."""
 UNSENT: Final = "sandmle_unsent"
 """In a message's metadata: how many characters our kernel left out of the middle of its text."""
 

@@ -1,6 +1,7 @@
 """What is particular to kernels: their protocol forged and flooded, magics and displays, and who outlives whom."""
 
 import asyncio
+import base64
 import resource
 import secrets
 from collections.abc import AsyncIterator
@@ -82,6 +83,47 @@ Both()
         "as text",
     ]
     assert "Return the absolute value" in await ok(shared, "abs?")
+
+
+async def test_rich_displays_are_kept_for_whoever_asks(shared):
+    code = """
+from IPython.display import HTML, display
+class Picture:
+    def _repr_png_(self): return bytes(range(256)) * 400
+class Huge:
+    def __repr__(self): return 'huge'
+    def _repr_html_(self): return 'x' * 2_000_000
+display(HTML('<i>page</i>'), Huge())
+Picture()
+"""
+    await ok(shared, code)
+    page, picture = shared.displays
+    assert page["text/html"] == "<i>page</i>"
+    assert base64.b64decode(picture["image/png"]) == bytes(range(256)) * 400
+    await ok(shared, "1")
+    assert shared.displays == ()
+
+
+async def test_many_displays_cost_the_host_little(shared):
+    code = "from IPython.display import HTML, display\nfor _ in range(400): display(HTML('y' * 50_000))"
+    await ok(shared, code)
+    kept = [text for display in shared.displays for text in display.values()]
+    assert 100 < len(shared.displays) <= 200
+    assert sum(map(len, kept)) <= 8 * 1024 * 1024
+
+
+async def test_an_interrupted_cell_ends_and_its_session_goes_on(shared):
+    await ok(shared, "kept = 7")
+    code = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.01)"
+    running = asyncio.create_task(shared.run(code, WAIT_S))
+    while "begun" not in (await shared.output_so_far()).stdout:
+        await asyncio.sleep(0.02)
+    shared.interrupt()
+    result = await running
+    assert result.status is CellStatus.ERROR
+    assert "KeyboardInterrupt" in result.stderr
+    shared.interrupt()
+    assert await ok(shared, "kept") == "7\n"
 
 
 async def test_output_of_programs_and_forked_children_belongs_to_its_cell(shared):

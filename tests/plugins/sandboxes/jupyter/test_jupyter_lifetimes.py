@@ -1,14 +1,16 @@
-"""Who outlives whom: spare processes, guardians, sessions and the host."""
+"""Who outlives whom: kernels that wait, their zygote, guardians, sessions and the host."""
 
 import asyncio
 import os
+import random
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,9 @@ from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellStatus, SandboxLimits
 from sandmle.plugins.sandboxes.config import JupyterConfig
 from sandmle.plugins.sandboxes.jupyter.backend import JupyterSandbox
+from sandmle.plugins.sandboxes.jupyter.kernel import Kernel
 from sandmle.plugins.sandboxes.jupyter.session import JupyterSession
+from sandmle.plugins.sandboxes.process.patience import child_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,7 +32,7 @@ WAIT_S = 30.0
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def sandbox() -> AsyncIterator[JupyterSandbox]:
-    made = JupyterSandbox(JupyterConfig(preload=()))
+    made = JupyterSandbox(JupyterConfig(preload=(), spares=0))
     try:
         await made.start()
         yield made
@@ -42,22 +46,84 @@ async def ok(session: JupyterSession, code: str) -> str:
     return result.stdout
 
 
-async def test_a_spare_process_has_its_imports_done_and_a_dead_one_is_not_used():
-    others = children()
-    sandbox = JupyterSandbox(JupyterConfig(preload=("no_such_module", "colorsys")))
+async def test_a_forked_kernel_has_its_imports_done_and_nothing_of_ours():
+    sandbox = JupyterSandbox(JupyterConfig(preload=("no_such_module", "colorsys"), spares=0))
     try:
         await sandbox.start()
         asked = "import sys; print('colorsys' in sys.modules, 'sandmle' in sys.modules)"
-        while "True" not in (said := await use_once(sandbox, asked)):
-            # The spare was asked for before it came to it.
-            await asyncio.sleep(1.0)
-        assert said == "True False\n"
-        for pid in children() - others:
-            os.kill(pid, signal.SIGKILL)
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        await sandbox.check_health()
+        assert await use_once(sandbox, asked) == "True False\n"
     finally:
         await sandbox.close()
+
+
+async def test_kernels_that_die_while_they_wait_are_never_handed_out():
+    rng = random.Random(0)
+    sandbox = JupyterSandbox(JupyterConfig(preload=(), spares=2))
+    try:
+        await sandbox.start()
+        await use_once(sandbox, "1")
+        for _ in range(4):
+            idle = await ready_kernels(sandbox, 2)
+            # The kernel itself, or the guardian above it.
+            victim = rng.choice(idle)
+            pid = rng.choice([victim.pid, child_of(victim.pid)])
+            os.kill(pid, signal.SIGKILL)
+            await until(lambda victim=victim: not victim.is_alive)
+            assert await use_once(sandbox, "6 * 7") == "42\n"
+    finally:
+        await sandbox.close()
+
+
+async def test_a_kernel_kept_ready_shows_the_directory_there_is_now(tmp_path):
+    public = tmp_path / "public"
+    sandbox = JupyterSandbox(JupyterConfig(preload=(), spares=1))
+    try:
+        await sandbox.start()
+        for content in ("first", "second"):
+            public.mkdir()
+            (public / "train.csv").write_text(content)
+            async with sandbox.session(public_dir=public, limits=LIMITS) as session:
+                assert await ok(session, "print(open('data/train.csv').read())") == f"{content}\n"
+            await ready_kernels(sandbox, 1)
+            shutil.rmtree(public)
+    finally:
+        await sandbox.close()
+
+
+async def test_a_killed_zygote_is_not_the_kernels_doing_and_is_started_again():
+    sandbox = JupyterSandbox(JupyterConfig(preload=(), spares=1))
+    try:
+        await sandbox.start()
+        async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+            running = asyncio.create_task(session.run("import time; time.sleep(60)", WAIT_S))
+            await asyncio.sleep(0.2)
+            zygote = sandbox._nursery._zygote
+            assert zygote is not None
+            os.kill(zygote.pid, signal.SIGKILL)
+            with pytest.raises(SandboxError, match="zygote"):
+                await running
+        await sandbox.check_health()
+        assert await use_once(sandbox, "6 * 7") == "42\n"
+    finally:
+        await sandbox.close()
+
+
+async def ready_kernels(sandbox: JupyterSandbox, count: int) -> list[Kernel]:
+    """The idle kernels of the kind asked for last, once there are `count`."""
+    kept = sandbox._ready._kept
+
+    def alive() -> list[Kernel]:
+        return [kernel for kernel in kept[next(reversed(kept))] if kernel.is_alive]
+
+    await until(lambda: len(alive()) >= count)
+    return alive()
+
+
+async def until(so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 4 * WAIT_S
+    while not so() and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    assert so()
 
 
 async def use_once(sandbox: JupyterSandbox, code: str) -> str:
@@ -65,22 +131,15 @@ async def use_once(sandbox: JupyterSandbox, code: str) -> str:
         return await ok(session, code)
 
 
-def children() -> set[int]:
-    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    return {int(word) for word in text.split()}
-
-
 async def test_a_killed_guardian_takes_its_kernel_along():
     sandbox = JupyterSandbox(JupyterConfig(spares=0))
     try:
         await sandbox.start()
-        others = children()
         async with sandbox.session(public_dir=None, limits=LIMITS) as session:
             await ok(session, "open('kept', 'w').write('x')\nNone")
             running = asyncio.create_task(session.run("import time; time.sleep(60)", WAIT_S))
             await asyncio.sleep(0.2)
-            (guardian,) = children() - others
-            os.kill(guardian, signal.SIGKILL)
+            os.kill(session._kernel.pid, signal.SIGKILL)
             assert (await running).status is CellStatus.DIED
             assert (await session.fetch("kept", 10)).files == {"kept": b"x"}
         await sandbox.check_health()
