@@ -9,6 +9,7 @@ Exit codes: 0 done; 1 problems were found in what was checked; 2 wrong usage, co
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -177,21 +178,26 @@ def _invoke(context: typer.Context, *words: str) -> None:
         sub.invoke(inner)
 
 
-def doctor(context: typer.Context, as_json: Json = False) -> None:
+def doctor(
+    context: typer.Context,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Only attack each sandbox from inside, and say what remains open.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check that this machine can do the job: Python, extras, plugins, and each sandbox by live attacks."""
     import asyncio
 
-    from sandmle.core.engine.doctor import examine
+    from sandmle.core.engine.doctor import Finding, examine
+    from sandmle.core.engine.surveys import Survey, survey_sandboxes
 
-    findings = asyncio.run(examine(context.obj))
+    found: Sequence[Finding | Survey]
+    found = asyncio.run(survey_sandboxes(context.obj)) if sandbox else asyncio.run(examine(context.obj))
     if as_json:
-        _print_json({"checks": [finding.as_json() for finding in findings]})
+        _print_json({"sandboxes" if sandbox else "checks": [one.as_json() for one in found]})
     else:
-        for finding in findings:
-            typer.echo(f"{finding.verdict:>7}  {finding.name}: {finding.detail}")
-            if finding.remedy:
-                typer.echo(f"         {finding.remedy}")
-    if any(finding.verdict == "failed" for finding in findings):
+        typer.echo("\n".join(one.as_text() for one in found))
+    if any(one.verdict == "failed" for one in found):
         raise typer.Exit(1)
 
 

@@ -29,6 +29,11 @@ class Finding:
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def as_text(self) -> str:
+        """A line for a person, and another with what to do."""
+        text = f"{self.verdict:>7}  {self.name}: {self.detail}"
+        return f"{text}\n         {self.remedy}" if self.remedy else text
+
 
 @runtime_checkable
 class _Detailed(Protocol):

@@ -1,11 +1,13 @@
 """Namespaces: entered once for a whole zygote or kernel, and again for every session."""
 
 import os
+import socket
 from typing import Final
 
 from sandmle.plugins.sandboxes.isolation import libc
 
 NOBODY: Final = 65_534
+_HOST_NAME: Final = "sandbox"
 _OUTER: Final = libc.CLONE_NEWNET | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS | libc.CLONE_NEWPID
 
 
@@ -22,6 +24,8 @@ def enter_outer(*, new_user: bool) -> None:
         libc.unshare(libc.CLONE_NEWUSER)
         _map_to(0, uid, gid)
     libc.unshare(_OUTER)
+    # The machine's own name may tell whose it is.
+    socket.sethostname(_HOST_NAME)
 
 
 def become_nobody() -> None:

@@ -52,7 +52,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Targets:
+class Targets:
     """Things outside a session that it must not reach."""
 
     path: str
@@ -67,17 +67,17 @@ async def attack(session: SandboxSession) -> tuple[Verdict, ...]:
     Raises:
         SandboxError: the session could not even run the attacks.
     """
-    with _targets() as targets:
-        code = _ATTACK.format(path=targets.path, port=targets.listener.getsockname()[1], pid=targets.process.pid)
+    with targets() as outside:
+        code = _ATTACK.format(path=outside.path, port=outside.listener.getsockname()[1], pid=outside.process.pid)
         result = await session.run(code, _DEADLINE_S)
         if result.status is not CellStatus.OK:
             raise SandboxError(f"the start-up probes could not run: {result.status}: {result.stderr}")
         seen: dict[str, list[str]] = json.loads(result.stdout)
         broken = {
-            "read": any(targets.secret in text for text in seen["read"]),
-            "connect": _was_called(targets.listener),
+            "read": any(outside.secret in text for text in seen["read"]),
+            "connect": _was_called(outside.listener),
             # The signal may still be on its way, so that it could be sent counts too.
-            "kill": "sent" in seen["kill"] or targets.process.poll() is not None,
+            "kill": "sent" in seen["kill"] or outside.process.poll() is not None,
         }
     return tuple(
         Verdict(name=name, held=not broken[name], detail="; ".join(dict.fromkeys(seen[name]))) for name in PROBE_NAMES
@@ -93,7 +93,8 @@ def _was_called(listener: socket.socket) -> bool:
 
 
 @contextmanager
-def _targets() -> Iterator[_Targets]:
+def targets() -> Iterator[Targets]:
+    """Plant a file, a server and a process; they go when the block is left, however suddenly."""
     secret = secrets.token_hex(16)
     with (
         tempfile.TemporaryDirectory(prefix="sandmle-probe-") as folder,
@@ -114,6 +115,6 @@ def _targets() -> Iterator[_Targets]:
         os.chmod(folder, 0o755)
         os.chmod(path, 0o644)
         try:
-            yield _Targets(path, secret, listener, process)
+            yield Targets(path, secret, listener, process)
         finally:
             process.kill()

@@ -9,11 +9,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from sandmle.core.contracts.sandbox import SandboxSession
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.config import JupyterConfig
 from sandmle.plugins.sandboxes.isolation import Plan, missing_walls, plans, session_uid
 from sandmle.plugins.sandboxes.isolation.probes import Verdict, attack
+from sandmle.plugins.sandboxes.isolation.survey import survey
 from sandmle.plugins.sandboxes.jupyter.kernel import Kernel, Order
 from sandmle.plugins.sandboxes.jupyter.nursery import Nursery, launch_cold
 from sandmle.plugins.sandboxes.jupyter.ready import ReadyKernels
@@ -112,6 +114,10 @@ class JupyterSandbox:
         if self._plan is None or self._is_closed:
             raise SandboxError("the jupyter sandbox is not running: start it first")
         return self._session(self._plan, public_dir, limits)
+
+    async def survey(self, session: SandboxSession) -> tuple[Verdict, ...]:
+        """Attack from inside `session`, harmlessly, and say what is open."""
+        return await survey(session)
 
     async def check_health(self) -> None:
         """Run a canary in another kernel; a zygote that was lost is started again for it."""

@@ -44,8 +44,8 @@ async def test_each_attack_that_gets_through_is_seen() -> None:
 def test_a_prober_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
     code = (
         "import os, signal\n"
-        "from sandmle.plugins.sandboxes.isolation.probes import _targets\n"
-        "with _targets(): os.kill(os.getpid(), signal.SIGKILL)"
+        "from sandmle.plugins.sandboxes.isolation.probes import targets\n"
+        "with targets(): os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
     assert done.returncode == -signal.SIGKILL
