@@ -17,7 +17,7 @@ from sandmle.core.types.sandbox import CellStatus, SandboxLimits
 DEADLINE_S = 120.0
 STEPS = 20
 """Trivial and LogReg steps on one open session."""
-REST_S = 0.05
+REST_S = 0.15
 """Between sessions of a way that keeps some ready: it may get the next one ready, as while a model thinks."""
 
 

@@ -36,14 +36,13 @@ frame.describe()
     (
         "sklearn",
         """
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 table = frame[["a", "b", "c"]]
 target = (frame["a"] + frame["b"] > 0).astype(int)
 train, test, train_target, test_target = train_test_split(table, target, random_state=0)
-for model in (LogisticRegression(), RandomForestClassifier(n_estimators=3, random_state=0)):
-    print(model.fit(train, train_target).score(test, test_target), model.predict_proba(test)[:2])
+model = LogisticRegression().fit(train, train_target)
+print(model.score(test, test_target), model.predict_proba(test)[:2])
 """,
     ),
 )

@@ -23,6 +23,8 @@ from sandmle.plugins.sandboxes.process.hot_pages import HotPages, scout
 from sandmle.plugins.sandboxes.process.spares import Process, Spares
 
 _TICK_S: Final = 0.1
+_LULL_MS: Final = 5
+"""With nothing asked of it for so long it forks ahead. In a burst that would only be in the way."""
 _REST: Final = 10
 """The zygote looks at its sessions no longer than one part in so many of its time: of many, less often at each."""
 _MIB: Final = 1024 * 1024
@@ -61,7 +63,7 @@ class _Zygote:
         self.poll.register(self.control, select.POLLIN)
         while True:
             lacks_spares = self.spares.is_short()
-            patience_ms = 0 if lacks_spares else _TICK_S * 1000 if self.sessions else None
+            patience_ms = _LULL_MS if lacks_spares else _TICK_S * 1000 if self.sessions else None
             ready = dict(self.poll.poll(patience_ms))
             if self.control.fileno() in ready and not self._answer():
                 return

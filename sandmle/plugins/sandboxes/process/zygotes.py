@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sandmle.core.contracts.sandbox import SandboxSession
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.isolation import Plan, session_uid
 from sandmle.plugins.sandboxes.isolation.probes import Verdict, attack
-from sandmle.plugins.sandboxes.isolation.survey import survey
-from sandmle.plugins.sandboxes.process.host import ZygoteProcess
+from sandmle.plugins.sandboxes.process.host import UIDS_A_SESSION, ZygoteProcess
 from sandmle.plugins.sandboxes.process.session import ProcessSession, StillbornError, open_session
 
 _CANARY_TIMEOUT_S: Final = 120.0
@@ -80,10 +78,6 @@ class ZygoteSandbox(ABC):
     def verdicts(self) -> tuple[Verdict, ...]:
         """The start-up probes of the level reached; empty before `start`."""
         return self._verdicts
-
-    async def survey(self, session: SandboxSession) -> tuple[Verdict, ...]:
-        """Attack from inside `session`, harmlessly, and say what is open."""
-        return await survey(session)
 
     async def check_health(self) -> None:
         """Run a canary in every zygote, and replace those that fail."""
@@ -195,8 +189,8 @@ class ZygoteSandbox(ABC):
         return f"the zygote was lost: {reason}"
 
     def _uid(self) -> int:
-        """A session's user id, of which the one after it goes to a session forked ahead."""
-        return session_uid(2 * next(self._uids))
+        """A session's user id; those that follow it go to sessions forked ahead."""
+        return session_uid(UIDS_A_SESSION * next(self._uids))
 
 
 def _burden(place: _Place) -> tuple[bool, int]:
