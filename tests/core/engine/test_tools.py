@@ -5,7 +5,7 @@ import pytest
 from sandmle.core.engine.crews import check_names
 from sandmle.core.engine.environment import Environment, Rules
 from sandmle.core.engine.recording import RecordingContext, Sampling
-from sandmle.core.engine.runs import _record_of
+from sandmle.core.engine.runs import record_of
 from sandmle.core.engine.settings import RunSettings, Settings
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError
@@ -94,5 +94,5 @@ async def test_a_scaffold_that_needs_what_is_withheld_is_refused_by_name(withhel
 
 
 async def test_runs_from_before_anything_could_be_withheld_still_resume():
-    assert "withheld_actions" not in _record_of(toolkit(), [])["run"]
-    assert _record_of(toolkit(withheld_actions=("submit",)), [])["run"]["withheld_actions"] == ["submit"]
+    assert "withheld_actions" not in record_of(toolkit(), [])["run"]
+    assert record_of(toolkit(withheld_actions=("submit",)), [])["run"]["withheld_actions"] == ["submit"]
