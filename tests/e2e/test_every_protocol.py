@@ -32,7 +32,8 @@ SCAFFOLDS = ("aide", "aira", "codeact", "mle_agent", "openai_tools", "react", "s
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(tmp_path_factory):
     """What all episodes share: a task, a started sandbox, a grader."""
-    toolkit = open_toolkit()
+    # The copyist's programs import nothing that takes time.
+    toolkit = open_toolkit(overrides={"plugin.sandbox.process.preload": []})
     task = write_task(tmp_path_factory.mktemp("tasks"), copying_draft("copy"))
     sandbox, grader = toolkit.make(Kind.SANDBOX, "process"), LocalGrader()
     try:

@@ -41,6 +41,8 @@ def world(tmp_path, monkeypatch):
     with serving(OPENAI.responder(watched)) as server:
         fixed = {
             "plugin.benchmark.corpus.path": str(tmp_path / "tasks"),
+            # The copyist's programs import nothing that takes time.
+            "plugin.sandbox.process.preload": [],
             "plugin.llm.litellm.api_base": f"{server.address}/v1",
             "run.model": OPENAI.model,
             "run.scaffold": "react",
