@@ -30,6 +30,8 @@ class Victims:
         self._backend = backend
         self._rng = rng
         self._engine = engine
+        self._others = set(tree.descendants(os.getpid())[1:])
+        """What ran before, such as an engine of a test; with what it starts it is no concern of ours."""
 
     def kill_one(self) -> str:
         """Kill one of a kind chosen at random; which kind, or nothing when there was none to kill."""
@@ -44,7 +46,9 @@ class Victims:
     def left_over(self, marker: str) -> list[str]:
         """Processes, containers and directories that should be gone, one line each."""
         found = [f"process {pid} of an episode" for pid in _processes_with(marker)]
-        found += [f"process {pid}: {_line(pid)}" for pid in tree.descendants(os.getpid())[1:]]
+        children = tree.children_of_all()
+        ours = {pid: [one for one in below if one not in self._others] for pid, below in children.items()}
+        found += [f"process {pid}: {_line(pid)}" for pid in tree.descendants(os.getpid(), ours)[1:]]
         found += [f"directory {path}" for path in Path(tempfile.gettempdir()).glob("sandmle-*")]
         if self._backend == "docker":
             found += [f"container {name}" for name in self._names()]
