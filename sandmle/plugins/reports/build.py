@@ -17,7 +17,7 @@ from markupsafe import Markup
 from sandmle.core.engine.matrix_text import relative
 from sandmle.plugins.reports import charts, curves, markdown, numbers, trajectories
 from sandmle.plugins.reports.corpus import TaskView, read_card
-from sandmle.plugins.reports.crossing.heat import heat_map
+from sandmle.plugins.reports.heat import heat_map
 from sandmle.plugins.reports.page import Page
 from sandmle.plugins.reports.results import AgentView
 

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 @hookimpl
 def sandmle_register_commands(app: "typer.Typer") -> None:
     """Add the commands that write a report, and one that plays what it is of first."""
-    from sandmle.plugins.reports.commands import report
-    from sandmle.plugins.reports.crossing.commands import matrix
+    from sandmle.plugins.reports.commands import matrix, report
 
     app.command()(report)
     app.command()(matrix)
