@@ -11,12 +11,21 @@ from sandmle.core.hooks.registry import Kind
 DOCS = Path(__file__).parents[2] / "docs"
 TOOLKIT = Toolkit(plugins=load_plugins(builtins=("sandmle.scaffolds.plugin",)))
 NAMES = TOOLKIT.registry.names(Kind.SCAFFOLD)
+TREES = ("aide", "aira")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_committed_picture_is_the_graphs_picture(name):
     picture = (DOCS / "graphs" / f"{name}.mmd").read_text("utf-8")
     assert picture.strip() == TOOLKIT.make(Kind.SCAFFOLD, name).mermaid().strip()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_picture_stands_in_the_page_about_the_scaffold(name):
+    page = (DOCS / ("tree-search.md" if name in TREES else "scaffolds.md")).read_text("utf-8")
+    picture = (DOCS / "graphs" / f"{name}.mmd").read_text("utf-8")
+    section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    assert f"```mermaid\n{picture.strip()}\n```" in section
 
 
 @pytest.mark.parametrize("name", NAMES)

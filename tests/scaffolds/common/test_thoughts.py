@@ -1,7 +1,7 @@
 """What is a thought, and what only looks like the end of one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandmle.scaffolds.common.thoughts import without_thought
@@ -38,11 +38,13 @@ def test_what_is_no_thought_at_the_beginning_stays(text):
     assert without_thought(text) == text
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="<>/think'\"` a\n", max_size=200))
 def test_any_text_ends_with_what_is_left_of_it(text):
     assert text.endswith(without_thought(text))
 
 
+@settings(deadline=None)
 @given(thought=st.text(alphabet="abc `'\n<>", max_size=60), answer=st.text(max_size=60))
 def test_an_answer_survives_its_thought(thought, answer):
     assert without_thought(f"<think>{thought} </think>\n{answer}") == f"\n{answer}"
