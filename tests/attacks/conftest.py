@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE))
 from hostile.arenas import Arena, UnfitError  # noqa: E402
 from hostile.cases import Case, Place  # noqa: E402
 from hostile.catalog import ATTACKS  # noqa: E402
+from hostile.reward import HACKS  # noqa: E402
 
 _AT_ONCE = 3
 """Arenas at work at a time; many attacks only wait."""
@@ -95,22 +96,27 @@ COUNTS = pytest.StashKey[dict[str, list[str]]]()
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = (yield).get_result()
-    if report.when == "call" and (case := getattr(item, "callspec", None) and item.callspec.params.get("case")):
-        counts = item.config.stash.setdefault(COUNTS, {})
-        counts.setdefault(str(case.place) if case.is_held else "off", []).append(report.outcome)
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    if (place := _place_of(params)) and (report.when == "call" or report.outcome == "skipped"):
+        item.config.stash.setdefault(COUNTS, {}).setdefault(place, []).append(report.outcome)
+
+
+def _place_of(params: dict[str, object]) -> str:
+    if "hack" in params:
+        return f"{params['crew']} in whole episodes"
+    case = params.get("case")
+    return "" if case is None else str(case.place) if case.is_held else "off"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     counts = config.stash.get(COUNTS, {})
     if not counts:
         return
-    families = len({attack.family for attack in ATTACKS})
+    families = len({one.family for one in (*ATTACKS, *HACKS)})
     terminalreporter.section("attacks")
-    terminalreporter.line(f"{len(ATTACKS)} hostile programs in {families} families")
+    terminalreporter.line(f"{len(ATTACKS) + len(HACKS)} hostile programs in {families} families")
     for name, outcomes in sorted(counts.items(), key=lambda one: (one[0] != "off", one[0])):
-        what = "succeed with isolation off" if name == "off" else f"held at {name}"
         tried = [one for one in outcomes if one != "skipped"]
-        line = f"{tried.count('passed')} of {len(tried)} {what}"
-        terminalreporter.line(
-            line + (f" ({len(outcomes) - len(tried)} not possible here)" if len(tried) < len(outcomes) else "")
-        )
+        what = "succeed with isolation off" if name == "off" else f"held at {name}"
+        left = f" ({len(outcomes) - len(tried)} not possible here)" if len(tried) < len(outcomes) else ""
+        terminalreporter.line(f"{tried.count('passed')} of {len(tried)} {what}{left}")
