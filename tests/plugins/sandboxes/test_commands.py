@@ -89,6 +89,8 @@ def test_the_probe_says_what_held(cells: Path) -> None:
         (["run", "{cells}/bad.py"], UsageError, "not UTF-8"),
         (["run", "{cells}/one.py", "--public", "{cells}/nowhere"], UsageError, "no such directory"),
         (["run", "{cells}/one.py", "--backend", "proces"], ConfigError, "did you mean 'process'"),
+        (["run", "{cells}/one.py", "--set", "plugin.sandbox.process.gpus=[-1]"], ConfigError, "gpus"),
+        (["run", "{cells}/one.py", "--set", "plugin.sandbox.process.colt=true"], ConfigError, "colt"),
     ],
 )
 def test_bad_input_is_named(cells: Path, words: list[str], kind: type[Exception], complaint: str) -> None:
@@ -96,3 +98,16 @@ def test_bad_input_is_named(cells: Path, words: list[str], kind: type[Exception]
     done = invoke(*[word.format(cells=cells) for word in words])
     assert isinstance(done.exception, kind)
     assert complaint in str(done.exception)
+
+
+def test_settings_on_the_command_line_make_a_session_cold_and_the_document_says_who_limits_it(cells: Path) -> None:
+    (cells / "look.py").write_text("import os, sys; print('numpy' in sys.modules, 'PYTHONMALLOC' in os.environ)")
+    documents = []
+    for cold in ("false", "true"):
+        settings = [f"plugin.sandbox.process.{name}" for name in (f"cold={cold}", "zygotes=1", "cgroup=off")]
+        settings = [word for one in settings for word in ("--set", one)]
+        done = invoke("run", str(cells / "look.py"), *settings, "--json")
+        assert done.exit_code == 0, done.output
+        documents.append(json.loads(done.stdout))
+    assert [one["cells"][0]["stdout"] for one in documents] == ["True True\n", "False False\n"]
+    assert [one["limits_by"] for one in documents] == ["watchdog", "watchdog"]
