@@ -18,9 +18,9 @@ from sandmle.core.engine.tasks import write_task as write_draft
 from sandmle.core.engine.toolkit import open_toolkit
 from sandmle.core.types.episode import Episode, Outcome, Timings
 from sandmle.core.types.message import Message, ModelReply, Reasoning, ToolCall, Usage
+from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.reward import RewardBreakdown
 from sandmle.core.types.sandbox import CellStatus, IsolationLevel
-from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Direction, Grade, Medal, Prediction, Thresholds
 from sandmle.core.types.synthesis import TaskDraft
 from sandmle.core.types.task import (
@@ -176,10 +176,12 @@ KINDS = (
 )
 """Every metric, and every form of labels and probabilities."""
 ROWS = 24
+PATTERN = (0, 1, 1, 0, 2, 0, 1, 2, 2, 1, 0, 0, 2, 1, 2, 0, 1, 0, 0, 2, 1, 2, 1, 1)
+"""Classes by row, so that both boards have all of them."""
 
 
 def truth_of(kind: Kind, row: int) -> str:
-    return kind.classes[(row * 7) % len(kind.classes)] if kind.classes else repr(0.5 + (row * 37 % 11) / 7)
+    return kind.classes[PATTERN[row] % len(kind.classes)] if kind.classes else repr(0.5 + (row * 37 % 11) / 7)
 
 
 def answers_of(kind: Kind) -> bytes:
@@ -258,17 +260,17 @@ def write_task(folder: Path, kind: Kind, task_id: str, *, modality: str = "tabul
     return write_draft(folder, draft).layout.root
 
 
+def write_all(folder: Path, *kinds: Kind) -> Path:
+    """A folder with a task of every kind, or of those given."""
+    for number, kind in enumerate(kinds or KINDS):
+        modality = ("tabular", "text", "image")[number % 3]
+        write_task(folder, kind, f"task-{number:02d}-{kind.metric.replace('_', '-')}", modality=modality)
+    return folder
+
+
 @pytest.fixture
 def write_tasks(tmp_path: Path) -> Callable[..., Path]:
-    """A folder with a task of every kind, or of those given."""
-
-    def write(*kinds: Kind, name: str = "tasks") -> Path:
-        for number, kind in enumerate(kinds or KINDS):
-            modality = ("tabular", "text", "image")[number % 3]
-            write_task(tmp_path / name, kind, f"task-{number:02d}-{kind.metric.replace('_', '-')}", modality=modality)
-        return tmp_path / name
-
-    return write
+    return lambda *kinds: write_all(tmp_path / "tasks", *kinds)
 
 
 @pytest.fixture(scope="session")
@@ -288,6 +290,7 @@ def make() -> SimpleNamespace:
         kinds=KINDS,
         submission=submission,
         write_task=write_task,
+        write_all=write_all,
     )
 
 

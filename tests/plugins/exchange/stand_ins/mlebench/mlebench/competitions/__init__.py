@@ -1,0 +1,1 @@
+"""Competitions are found here by name."""
