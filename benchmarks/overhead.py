@@ -48,6 +48,7 @@ async def measure(words: argparse.Namespace, folder: Path) -> dict[str, Any]:
         # What a first call imports and compiles is no part of a step.
         await play(toolkit, task, "react", 2, folder / "warm", clock)
         rounds = [await _round(number, words, toolkit, task, players, folder, clock) for number in range(words.rounds)]
+        left_out = players.problem if players else left_out
     played = {
         name: await play(toolkit, task, name, words.episodes, folder / name, clock)
         for name in words.scaffolds.split(",")
@@ -100,9 +101,8 @@ async def _round(
         ),
     }
     ours = await play(toolkit, task, "react", words.episodes, room / "run", clock)
-    if players is not None:
-        others[AIDE] = await players.timed(words.aide_steps)
-    return ours, others
+    peer = await players.timed(words.aide_steps) if players else None
+    return ours, {**others, AIDE: peer} if peer else others
 
 
 def _step(rounds: Sequence[Played]) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _beside(
 ) -> dict[str, dict[str, float]]:
     """Every loop's step; a tree search's by its attempts, since that is what the peer calls a step."""
     table = {"SandMLE, react": _spent([one for one, _ in rounds])}
-    for name in rounds[0][1]:
+    for name in [one for one in rounds[0][1] if all(one in others for _, others in rounds)]:
         table[name] = {key: median(others[name][key] for _, others in rounds) for key in ("elapsed_ms", "cpu_ms")}
     for name in TREES:
         if name in played:

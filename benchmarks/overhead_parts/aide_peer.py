@@ -60,11 +60,19 @@ class Players:
 
     def __init__(self, processes: list[asyncio.subprocess.Process]) -> None:
         self._processes = processes
+        self.problem: str | None = None
+        """Why they play no more, when they do not."""
 
-    async def timed(self, steps: int) -> dict[str, float]:
+    async def timed(self, steps: int) -> dict[str, float] | None:
         """Have every process play so many steps at once: milliseconds for each, that passed and of processor time."""
+        if self.problem:
+            return None
         began = time.perf_counter()
-        figures = await asyncio.gather(*(_asked(one, f"{steps}\n") for one in self._processes))
+        try:
+            figures = await asyncio.gather(*(_asked(one, f"{steps}\n") for one in self._processes))
+        except NoPeerError as problem:
+            self.problem = str(problem)
+            return None
         elapsed_s = time.perf_counter() - began
         count = steps * len(figures)
         return {"elapsed_ms": elapsed_s / count * 1e3, "cpu_ms": sum(one["cpu_s"] for one in figures) / count * 1e3}
