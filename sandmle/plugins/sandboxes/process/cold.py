@@ -33,14 +33,16 @@ _OF_ZYGOTES_ONLY: Final = ("PYTHONMALLOC", "GLIBC_TUNABLES", "LOKY_MAX_CPU_COUNT
 
 def exec_session(place: Birthplace, message: Mapping[str, Any], fds: list[int]) -> NoReturn:
     """In a forked child: become a fresh interpreter that becomes the session which `message` asks for."""
+    channel = fds[0]
     try:
         known = {"plan": asdict(place.plan), "scratch": place.scratch, "readable": place.readable}
         _hand_over({**known, "devices": place.devices, "message": dict(message), "path": sys.path}, fds)
+        channel = _FIRST_FD
         os.chdir(_source_root(place.plan))
         words = [sys.executable, "-s", "-P", "-c", _BOOT]
         os.execve(sys.executable, words, _environment(message["limits"]["processes"]))
     except OSError as problem:
-        socket.socket(fileno=fds[0]).send(f"no fresh interpreter could be started: {problem}".encode())
+        socket.socket(fileno=channel).send(f"no fresh interpreter could be started: {problem}".encode())
     finally:
         os._exit(1)
 
