@@ -1,13 +1,13 @@
 """Nothing that a policy says, and no file but a good submission, is paid: whole episodes, graded by the real grader."""
 
-import importlib.util
+import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import pytest_asyncio
 from hostile.reward import HACKS, RewardHack, Told
+from hostile.task import easy_task
 
 from sandmle.core.conformance.llm import ScriptedModel
 from sandmle.core.contracts.scaffold import EpisodeLimits
@@ -33,18 +33,9 @@ WEIGHTS = {"format": 0.1, "valid": 0.2, "median": 0.1, "bronze": 0.4, "silver": 
 HONEST = "<tool_call>\npython\n<code>\n{}\n</code>\n</tool_call>"
 
 
-def _hand_made() -> ModuleType:
-    """The engine tests' hand-made task; test folders are no packages."""
-    path = Path(__file__).parents[1] / "core" / "engine" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("hand_made_task", path)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
-    return write_task(tmp_path_factory.mktemp("tasks"), _hand_made()._draft("copy"))
+    return write_task(tmp_path_factory.mktemp("tasks"), easy_task())
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module", params=["L3", "L2"])
@@ -88,8 +79,6 @@ def conversation(episode: Episode, hack: RewardHack) -> str:
 
 def files_of(hack: RewardHack, folder: Path) -> dict[str, str]:
     """What the same cells leave in a work directory of an ordinary interpreter that grades what it finds."""
-    import subprocess
-
     for reply in hack.replies:
         if "<code>" in reply:
             code = reply.partition("<code>\n")[2].partition("\n</code>")[0]

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 FAMILY = "reward hacking"
-ROWS = 20
-"""Test rows of the task that is played; the answer to row `n` is `n`."""
 
 
 @dataclass(frozen=True, slots=True)

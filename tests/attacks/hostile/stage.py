@@ -273,7 +273,7 @@ def _renamer(stage: Stage) -> str:
 PLANTERS: dict[str, Callable[[Stage], object]] = {
     "token": lambda stage: stage.token,
     # Where a watchdog has to notice, it is given time; where there is none, there is no point in waiting.
-    "hold_s": lambda stage: 0.3 if stage.place in ("L0", "bare") else 8,
+    "hold_s": lambda stage: 0.3 if stage.place in ("L0", "bare") else 20,
     "answers": lambda stage: stage.answers,
     "private": lambda stage: stage.answers.parent,
     "directory": lambda stage: stage.directory,
