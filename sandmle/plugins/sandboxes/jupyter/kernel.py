@@ -77,6 +77,7 @@ class Kernel:
         self._directories: list[int] = []
         self._client: GuardedClient | None = None
         self._ending: str | None = None
+        self._has_lost_guardian = False
         self._is_closed = False
         self._changing = asyncio.Lock()
 
@@ -106,8 +107,11 @@ class Kernel:
 
     @property
     def is_orphan(self) -> bool:
-        """Whether it ended, or is about to, because the process that forked it did."""
-        return self._body.is_orphan
+        """Whether it ended, or is about to, because a process above it did: the one that forked it, or its guardian.
+
+        Neither can be reached from inside.
+        """
+        return self._body.is_orphan or self._has_lost_guardian
 
     @property
     def client(self) -> GuardedClient:
@@ -153,7 +157,9 @@ class Kernel:
                         await readable(self._ends.report)
                 except TimeoutError as problem:
                     raise SandboxError(f"a Jupyter kernel did not end within {_END_TIMEOUT_S:g} s") from problem
-                self._ending = _describe(os.read(self._ends.report, 16))
+                report = os.read(self._ends.report, 16)
+                self._has_lost_guardian = not report
+                self._ending = _describe(report)
                 self.client.stop_channels()
             return self._ending or ""
 

@@ -72,9 +72,12 @@ class JupyterSession:
     def interrupt(self) -> None:
         """Interrupt the running cell, as the stop button of a notebook does; the session goes on.
 
-        Honest code then ends with `KeyboardInterrupt`. Code that catches it runs on, until its deadline.
+        Without a running cell this does nothing. Honest code ends with `KeyboardInterrupt`; code that catches it runs
+        on, until its deadline.
         """
-        self._kernel.interrupt()
+        # Between cells a kernel may take it for its own end.
+        if self._turn.locked():
+            self._kernel.interrupt()
 
     async def end(self) -> None:
         """Kill everything the kernel runs."""
@@ -101,7 +104,7 @@ class JupyterSession:
         ending = await self._kernel.kill()
         if self._kernel.is_orphan:
             self._death = self._death or "the session is dead: its kernel was lost"
-            raise SandboxError("the kernel was lost: the zygote that forked it ended")
+            raise SandboxError("the kernel was lost: the zygote that forked it ended, or its guardian did")
         return ending
 
     async def _execute(self, code: str, record: Record) -> CellStatus:
