@@ -32,6 +32,7 @@ class Victims:
         self._engine = engine
         self._others = set(tree.descendants(os.getpid())[1:])
         """What ran before, such as an engine of a test; with what it starts it is no concern of ours."""
+        self._there = set(_directories())
 
     def kill_one(self) -> str:
         """Kill one of a kind chosen at random; which kind, or nothing when there was none to kill."""
@@ -49,7 +50,7 @@ class Victims:
         children = tree.children_of_all()
         ours = {pid: [one for one in below if one not in self._others] for pid, below in children.items()}
         found += [f"process {pid}: {_line(pid)}" for pid in tree.descendants(os.getpid(), ours)[1:]]
-        found += [f"directory {path}" for path in Path(tempfile.gettempdir()).glob("sandmle-*")]
+        found += [f"directory {path}" for path in _directories() if path not in self._there]
         if self._backend == "docker":
             found += [f"container {name}" for name in self._names()]
         return found
@@ -96,6 +97,10 @@ class Victims:
 
         with contextlib.closing(docker.DockerClient(base_url=self._engine, version="auto")) as client:
             yield client
+
+
+def _directories() -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob("sandmle-*"))
 
 
 def _processes_with(marker: str) -> list[int]:
