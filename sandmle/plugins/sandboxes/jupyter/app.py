@@ -8,6 +8,7 @@ session). The bounds that protect the host are the host's own, in `zmtp` and `se
 # mypy: disable-error-code="no-untyped-call"
 
 import array
+import base64
 import codecs
 import fcntl
 import os
@@ -72,6 +73,8 @@ def _rich(data: Mapping[str, Any]) -> dict[str, str]:
     room = RICH_CHARS
     for kind in RICH_TYPES:
         value = data.get(kind)
+        if isinstance(value, bytes):
+            value = base64.b64encode(value).decode("ascii")
         if isinstance(value, str) and len(value) <= room:
             kept[kind] = value
             room -= len(value)

@@ -4,6 +4,7 @@ import json
 import os
 import select
 import socket
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from sandmle.plugins.sandboxes.process.child import Birthplace, become_spare
 _KINDS_KEPT: Final = 4
 """Kinds of sessions, those asked for last, of which some are kept ready."""
 _UIDS_KEPT: Final = 64
+_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ class Spares:
     _made: int = 0
     _is_refused: bool = False
     """Whether the last fork failed, with nobody to be told."""
+    _deaths: int = 0
+    """Of spares, since a session was asked for."""
+    _not_before: float = 0.0
 
     @property
     def pids(self) -> set[int]:
@@ -82,7 +88,7 @@ class Spares:
         Its kind is remembered, so that there will be one the next time.
         """
         kind = self._kind(message)
-        self._is_refused = False
+        self._is_refused, self._deaths = False, 0
         self._kinds.pop(kind, None)
         self._kinds[kind] = {"limits": message["limits"], "public_dir": message["public_dir"]}
         self._uids += message["spare_uids"]
@@ -96,6 +102,11 @@ class Spares:
                 return spare.process, spare.scratch
             self._discard(spare)
         return None
+
+    @property
+    def is_pausing(self) -> bool:
+        """Whether it is too early after a death to fork ahead."""
+        return time.monotonic() < self._not_before
 
     def is_short(self) -> bool:
         """Whether `add` has something to do."""
@@ -130,19 +141,20 @@ class Spares:
     def bury(self, ready: Mapping[int, int]) -> None:
         """Drop the spares whose descriptors in `ready` say that they ended.
 
-        One that ends by itself has met what its successor would meet too, so no more of its kind are forked ahead
-        until somebody asks for one.
+        What ended them may meet their successors too, so those are made after a pause that grows with every death,
+        until somebody asks for a session again.
         """
-        for kind, spares in self._ready.items():
+        for spares in self._ready.values():
             for spare in [one for one in spares if one.process.ended_fd in ready]:
                 spares.remove(spare)
                 spare.order.close()
                 self._discard(spare)
-                self._kinds.pop(kind, None)
+                self._deaths += 1
+                self._not_before = time.monotonic() + min(_LONGEST_PAUSE_S, _PAUSE_S * 2**self._deaths)
 
     def _wanted(self) -> str | None:
         """The newest kind of which there are too few."""
-        if not self._uids or self._is_refused:
+        if not self._uids or self._is_refused or self.is_pausing:
             return None
         kinds = list(self._kinds)[-_KINDS_KEPT:]
         return next((kind for kind in reversed(kinds) if len(self._ready.get(kind, ())) < self.each), None)

@@ -63,7 +63,9 @@ class _Zygote:
         self.poll.register(self.control, select.POLLIN)
         while True:
             lacks_spares = self.spares.is_short()
-            patience_ms = _LULL_MS if lacks_spares else _TICK_S * 1000 if self.sessions else None
+            patience_ms = (
+                _LULL_MS if lacks_spares else _TICK_S * 1000 if self.sessions or self.spares.is_pausing else None
+            )
             ready = dict(self.poll.poll(patience_ms))
             if self.control.fileno() in ready and not self._answer():
                 return
