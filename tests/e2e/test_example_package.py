@@ -61,14 +61,14 @@ def test_the_packages_own_tests_pass(installed):
 
 
 def test_the_check_finds_nothing_wrong_with_the_scaffold_and_its_milestone():
-    report = check_package(EXAMPLES / "sandmle-frugal", 300)
+    report = check_package(EXAMPLES / "sandmle-frugal", 900)
     assert report.passed, report.as_text()
     assert [one.subject for one in report.findings] == ["milestone 'frugal'", "scaffold 'one-call'"]
 
 
 @pytest.mark.slow
 def test_the_check_finds_nothing_wrong_with_the_sandbox_and_its_milestone():
-    report = check_package(EXAMPLES / "sandmle-metered", 300)
+    report = check_package(EXAMPLES / "sandmle-metered", 900)
     assert report.passed, report.as_text()
     assert [one.subject for one in report.findings] == ["milestone 'lean'", "sandbox 'metered'"]
 

@@ -66,6 +66,6 @@ def test_their_types_hold(packages, monkeypatch):
 
 
 def test_the_check_finds_nothing_wrong_with_them(packages):
-    reports = {word: check_package(packages[word].root, 300) for word in CHECKED}
+    reports = {word: check_package(packages[word].root, 900) for word in CHECKED}
     assert {word: report.as_text() for word, report in reports.items() if not report.passed} == {}
     assert all(len(report.findings) == 1 for report in reports.values())
