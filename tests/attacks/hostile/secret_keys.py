@@ -34,7 +34,8 @@ SECRET_KEYS = (
         "all_arguments",
         "read every command line there is, as ps does",
         "<<bystander>>\nfor one in os.listdir('/proc'):\n"
-        "    try: print(open(f'/proc/{one}/cmdline').read()[-99:])\n    except OSError: pass",
+        "    try: text = open(f'/proc/{one}/cmdline').read()\n    except OSError: continue\n"
+        "    if 'read line' in text: print(text)",
     ),
     _attack(
         "settings_file",
