@@ -23,10 +23,7 @@ _RETRY_S: Final = 0.02
 _NAMES_AT_MOST: Final = 1000
 _CONFLICT: Final = 409
 _MIB: Final = 1024 * 1024
-_NO_GPUS: Final = (
-    "; for GPUs in containers the machine needs NVIDIA's driver and the NVIDIA Container Toolkit, "
-    "set up by `nvidia-ctk runtime configure --runtime=docker` and a restart of the engine"
-)
+_NO_GPUS: Final = "; it needs NVIDIA's driver and the NVIDIA Container Toolkit (`nvidia-ctk runtime configure`)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,10 +236,8 @@ def _options(order: Order) -> dict[str, Any]:
 
 
 def _device_requests(gpus: Gpus) -> list[DeviceRequest]:
-    if not gpus:
-        return []
     which = {"count": -1} if gpus == "all" else {"device_ids": [str(number) for number in gpus]}
-    return [DeviceRequest(capabilities=[["gpu"]], **which)]
+    return [DeviceRequest(capabilities=[["gpu"]], **which)] if gpus else []
 
 
 def _usual_address() -> str:
