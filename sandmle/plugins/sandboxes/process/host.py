@@ -121,9 +121,16 @@ class ZygoteProcess:
         return future.done() or await settled(future, pid=child_of(self.pid), idle_s=idle_s)
 
     async def open(
-        self, public_dir: Path | None, limits: SandboxLimits, uid: int, fds: list[int], idle_s: float
+        self,
+        public_dir: Path | None,
+        limits: SandboxLimits,
+        uid: int,
+        fds: list[int],
+        idle_s: float,
+        *,
+        fresh: bool = False,
     ) -> tuple[int, asyncio.Future[Ending]]:
-        """Fork a session on the descriptors `fds` (channel, stdout, stderr).
+        """Fork a session on the descriptors `fds` (channel, stdout, stderr); `fresh`: not one forked ahead.
 
         Returns:
             Its number, and a future that gets its ending, or SandboxError when the zygote is lost.
@@ -140,7 +147,7 @@ class ZygoteProcess:
         ended.add_done_callback(_retrieved)
         self._opened[number], self._ended[number] = opened, ended
         message = {
-            "op": "open", "id": number, "limits": asdict(limits), "uid": uid,
+            "op": "open", "id": number, "limits": asdict(limits), "uid": uid, "fresh": fresh,
             "spare_uids": list(range(uid + 1, uid + UIDS_A_SESSION)),
             "public_dir": None if public_dir is None else str(public_dir),
         }  # fmt: skip

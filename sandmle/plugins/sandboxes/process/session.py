@@ -154,9 +154,9 @@ class ProcessSession:
 
 @asynccontextmanager
 async def open_session(
-    zygote: ZygoteProcess, public_dir: Path | None, limits: SandboxLimits, uid: int
+    zygote: ZygoteProcess, public_dir: Path | None, limits: SandboxLimits, uid: int, *, fresh: bool = False
 ) -> AsyncIterator[ProcessSession]:
-    """Fork a session from `zygote`; leaving the block ends it and removes its files.
+    """Fork a session from `zygote`, `fresh` or ahead; leaving the block ends it and removes its files.
 
     Raises:
         SandboxError: on entering, when it could not be forked or enclosed, or its zygote hangs.
@@ -164,7 +164,7 @@ async def open_session(
     with contextlib.ExitStack() as stack:
         files = _make_files(stack)
         async with zygote.starting:
-            number, ended, directory = await _open(zygote, public_dir, limits, uid, files)
+            number, ended, directory = await _open(zygote, public_dir, limits, uid, files, fresh=fresh)
         stack.callback(os.close, directory)
         stack.callback(zygote.forget, number)
         if zygote.cgroups is not None:
@@ -195,12 +195,12 @@ def _make_files(stack: contextlib.ExitStack) -> _Files:
 
 
 async def _open(
-    zygote: ZygoteProcess, public_dir: Path | None, limits: SandboxLimits, uid: int, files: _Files
+    zygote: ZygoteProcess, public_dir: Path | None, limits: SandboxLimits, uid: int, files: _Files, *, fresh: bool
 ) -> tuple[int, "asyncio.Future[Ending]", int]:
     """Ask for a session and wait for its first message, which brings its work directory."""
     channel = files.channel
     fds = [channel.theirs.fileno(), files.stdout, files.stderr]
-    number, ended = await zygote.open(public_dir, limits, uid, fds, _OPEN_TIMEOUT_S)
+    number, ended = await zygote.open(public_dir, limits, uid, fds, _OPEN_TIMEOUT_S, fresh=fresh)
     channel.theirs.close()
     channel.give_up_on(ended)
     try:

@@ -94,7 +94,7 @@ class _Zygote:
 
     def _open(self, number: int, message: Mapping[str, Any], fds: list[int]) -> None:
         try:
-            ready = self.spares.take(message, fds)
+            ready = None if message["fresh"] else self.spares.take(message, fds)
             if ready is None:
                 if (pid := self._fork()) == 0:
                     bear = exec_session if self.place.cold else become_session

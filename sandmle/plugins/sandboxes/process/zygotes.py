@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from sandmle.core.contracts.sandbox import SandboxSession
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.isolation import Plan, session_uid
 from sandmle.plugins.sandboxes.isolation.probes import Verdict, attack
+from sandmle.plugins.sandboxes.isolation.survey import survey
 from sandmle.plugins.sandboxes.process.host import UIDS_A_SESSION, ZygoteProcess
 from sandmle.plugins.sandboxes.process.session import ProcessSession, StillbornError, open_session
 
@@ -78,6 +80,10 @@ class ZygoteSandbox(ABC):
     def verdicts(self) -> tuple[Verdict, ...]:
         """The start-up probes of the level reached; empty before `start`."""
         return self._verdicts
+
+    async def survey(self, session: SandboxSession) -> tuple[Verdict, ...]:
+        """Attack from inside `session`, harmlessly, and say what is open."""
+        return await survey(session)
 
     async def check_health(self) -> None:
         """Run a canary in every zygote, and replace those that fail."""
@@ -145,9 +151,10 @@ class ZygoteSandbox(ABC):
             except SandboxError as problem:
                 if zygote.death is None and not isinstance(problem, StillbornError):
                     raise
-                # It was lost before it was anybody's; another does as well.
+                # It was lost before it was anybody's; another does as well, but not one that may be dying, too.
                 zygote = await self._zygote(min(self._places, key=_burden))
-                session = await stack.enter_async_context(open_session(zygote, public_dir, limits, self._uid()))
+                opening = open_session(zygote, public_dir, limits, self._uid(), fresh=True)
+                session = await stack.enter_async_context(opening)
             yield session
         await self._close_retired()
 
