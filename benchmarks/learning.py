@@ -75,6 +75,8 @@ def play(plan: stages.Plan, split: str, policies: Mapping[str, Path]) -> dict[st
     runs[RANDOM_RUNNING] = stages.evaluate(plan, "random-running", split, stages.RANDOM_RUNNING)
     runs[IF_ELSE] = looked
     played = {name: read_played(run, tasks) for name, run in runs.items()}
+    if not plan.fixed_tasks:
+        return played
     return {**played, **fixed_programs(plan.toolkit({}), plan.manifest("train"), plan.fixed_tasks, tasks)}
 
 
@@ -99,7 +101,7 @@ def tell(title: str, played: Mapping[str, Sequence[Played]]) -> dict[str, Any]:
     judged = verdicts(played)
     print(f"\n{title}", table(figures), compared(judged), sep="\n", flush=True)
     found: dict[str, Any] = {"arms": figures, "differences": judged}
-    if "grpo-lora" in played:
+    if "grpo-lora" in played and PER_TASK in played:
         gap = gap_share(played, "grpo-lora", PER_TASK)
         print(
             f"grpo-lora over {gap.base}, the best that learns by imitation or not at all: {100 * gap.gain:+.1f} "
@@ -140,16 +142,21 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("learning"))
     parser.add_argument("--json", type=Path, help="file for all figures and the episodes they are over")
     parser.add_argument("--corpus", help="folder that `synth-splits` filled; {seed} becomes the seed; default: made")
-    parser.add_argument("--sizes", default="96,16,24,36,6", help="tasks to train, validate, fresh, held-out; families")
+    parser.add_argument("--sizes", default="192,16,24,36,6", help="tasks to train, validate, fresh, held-out; families")
     parser.add_argument("--arms", default=",".join(ARMS), help=f"of {', '.join(ARMS)}; sft is always made")
-    parser.add_argument("--demonstrations", type=int, default=8, help="per training task")
+    parser.add_argument("--demonstrations", type=int, default=6, help="per training task")
     parser.add_argument("--episodes", type=int, default=4, help="per evaluation task")
-    parser.add_argument("--fixed-tasks", type=int, default=32, help="training tasks that fixed programs are chosen on")
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument(
+        "--fixed-tasks",
+        type=int,
+        default=32,
+        help="training tasks that fixed programs are chosen on; 0 for no fixed programs",
+    )
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=16, help="demonstrations of one update of SFT")
-    parser.add_argument("--steps", type=int, default=80)
-    parser.add_argument("--tasks-per-step", type=int, default=4)
-    parser.add_argument("--group-size", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=48)
+    parser.add_argument("--tasks-per-step", type=int, default=8)
+    parser.add_argument("--group-size", type=int, default=4)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one configuration key")
     arguments = parser.parse_args()
     unknown = set(arguments.arms.split(",")) - set(ARMS)
