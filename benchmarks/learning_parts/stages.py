@@ -39,7 +39,7 @@ class Plan:
     episodes: int
     """Per evaluation task."""
     fixed_tasks: int
-    """Training tasks that fixed programs are chosen on: their whole grid is run on each. 0 leaves fixed programs out."""
+    """Training tasks that fixed programs are chosen on: their whole grid is run on each. 0 for no fixed programs."""
     epochs: int
     batch: int
     """Demonstrations of one update of SFT."""
