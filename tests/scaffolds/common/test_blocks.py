@@ -52,7 +52,6 @@ def test_any_heap_of_fences_is_blocks_in_their_order(text):
     assert all(block.end <= len(text) for block in blocks)
 
 
-
 @given(st.text())
 def test_a_name_that_is_repeated_can_say_nothing(name):
     shown = shown_name(name)
