@@ -91,7 +91,7 @@ def says(scaffold: str, messages: Sequence[Mapping[str, Any]]) -> str:
     last = str(messages[-1]["content"])
     if scaffold in TREES:
         # Of all that a tree search asks for, only a review is wanted as JSON.
-        return REVIEW if '"is_bug"' in last else f"A plan in one sentence.\n\n```python\n{PROGRAM}\n```"
+        return REVIEW if "is_bug" in last else f"A plan in one sentence.\n\n```python\n{PROGRAM}\n```"
     code = LATER if any(one["role"] == "assistant" for one in messages) else FIRST
     match scaffold:
         case "react":

@@ -35,7 +35,7 @@ async def test_nothing_but_paths_is_open_at_the_strongest_level() -> None:
 
 
 async def test_without_namespaces_only_facts_about_the_machine_are_open() -> None:
-    assert {"names", "mounts"} <= await found_open("L2") <= ABOUT_THE_MACHINE
+    assert {"names"} <= await found_open("L2") <= ABOUT_THE_MACHINE
 
 
 async def test_without_isolation_nearly_all_is_open() -> None:
