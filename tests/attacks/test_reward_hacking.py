@@ -105,7 +105,7 @@ async def test_a_good_submission_is_paid_by_the_same_machinery(crew, task: Task)
     code = "open('submission.csv', 'w').write('id,y\\n' + ''.join(f'{n},{n}\\n' for n in range(20)))"
     episode = await Attempt(crew((HONEST.format(code),)), task, 0).play()
     assert episode.grade.medal is Medal.GOLD
-    assert episode.reward.total > 0.9
+    assert episode.reward.total == pytest.approx(1 - WEIGHTS["format"])
 
 
 async def test_a_submission_of_an_earlier_episode_is_not_there_for_the_next(crew, task: Task) -> None:

@@ -34,5 +34,12 @@ OFF = {Off.USER: Place("L0", True), Off.ROOT: Place("L0", False), Off.BARE: Plac
 ON = (
     Place("L1", False), Place("L3", False), Place("L3", True), Place("L2", False), Place("L2", True),
 )  # fmt: skip
+OPEN_IN_CONTAINERS = {"zygote_killed", "zygote_stopped", "guardian_killed", "parent_killed"}
+"""At L1 the machinery runs in the container as the same user: it can be ended, which is an infrastructure failure."""
 OFF_CASES = [Case(attack, OFF[attack.off], False) for attack in ATTACKS]
-HELD_CASES = [Case(attack, place, True) for place in ON for attack in ATTACKS]
+HELD_CASES = [
+    Case(attack, place, True)
+    for place in ON
+    for attack in ATTACKS
+    if place.level != "L1" or attack.name not in OPEN_IN_CONTAINERS
+]

@@ -1,5 +1,6 @@
 """How one sees from outside that an attack succeeded. Each gives what was seen, or nothing."""
 
+import asyncio
 import contextlib
 import ctypes
 import fcntl
@@ -24,6 +25,8 @@ LIMITS = SandboxLimits(memory_mb=64, workdir_mb=16, processes=16, output_chars=2
 CAP_BYTES = 1 << 20
 CAP_FILES = 200
 PATIENCE_S = 10.0
+SIGNAL_TAKES_S = 1.0
+"""Until a process that was sent one is seen to be gone or to stand still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,13 @@ async def bystander_touched(seen: Seen) -> str:
 
 
 async def zygote_touched(seen: Seen) -> str:
+    until = time.monotonic() + SIGNAL_TAKES_S
+    while not (touched := _touched(seen)) and time.monotonic() < until:
+        await asyncio.sleep(0.05)
+    return touched
+
+
+def _touched(seen: Seen) -> str:
     for name in ("zygote", "guardian"):
         if name in seen.stage.planted:
             pid = seen.stage.planted[name]
@@ -153,7 +163,11 @@ async def library_changed(seen: Seen) -> str:
 async def poisoned(seen: Seen) -> str:
     """The next session of the same sandbox finds the interpreter changed."""
     await seen.session.run("pass", PATIENCE_S)
-    code = "import json, shared_helper\nprint(sorted([2, 1]), json.dumps(1), shared_helper.answer())"
+    # A container's interpreter has no helper, unless an attack gave it one.
+    code = (
+        "import json\ntry: from shared_helper import answer\nexcept ModuleNotFoundError: answer = lambda: 42\n"
+        "print(sorted([2, 1]), json.dumps(1), answer())"
+    )
     async with seen.sandbox.session(public_dir=seen.stage.public, limits=LIMITS) as following:
         answer = await following.run(code, PATIENCE_S)
     return "" if answer.stdout.strip() == "[1, 2] 1 42" else f"the next one got {answer.stdout!r}"

@@ -48,9 +48,9 @@ SUBMISSION = (
         "exchange file and link, over and over, while the host looks",
         "open('good', 'w').write('id,y'); os.symlink('<<answers>>', 'bad')\n"
         "if os.fork() == 0:\n    named('<<token>>')\n"
-        "    for _ in range(3000):\n        for one in ('good', 'bad'):\n"
+        "    for _ in range(300):\n        for one, pause in (('good', 0.0001), ('bad', 0.01)):\n"
         "            os.link(one, 'new', follow_symlinks=False); os.rename('new', 'submission.csv')\n"
-        "            time.sleep(0.0002)\n"
+        "            time.sleep(pause)\n"
         "    os._exit(0)\ntime.sleep(0.1)\nif os.path.lexists('submission.csv'): os.remove('submission.csv')\n"
         "os.symlink('<<answers>>', 'submission.csv')",
     ),
