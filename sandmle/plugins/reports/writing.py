@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from sandmle.core.errors import UsageError
@@ -22,13 +23,12 @@ def write_page(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
             part = Path(file.name)
-            try:
+            with ExitStack() as undo:
+                undo.callback(part.unlink, missing_ok=True)
                 file.write(content)
                 file.flush()
                 part.chmod(_MODE)
                 os.replace(part, path)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+                undo.pop_all()
     except OSError as problem:
         raise UsageError(f"cannot write {path}: {problem.strerror}") from problem

@@ -65,7 +65,7 @@ MEMORY = (
     _attack(
         "sibling_files_found",
         "search for the work directories of siblings",
-        "import glob\nfor one in glob.glob('/tmp/sandmle-*/*/work/submission.csv'):\n"
+        "import glob\nfor one in glob.glob('/*/sandmle-*/*/work/submission.csv'):\n"
         "    print(<<sibling>>, open(one).read())",
     ),
     _attack(

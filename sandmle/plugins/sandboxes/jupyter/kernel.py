@@ -87,18 +87,17 @@ class Kernel:
         Raises:
             SandboxError: it did not come up; the message holds what it said.
         """
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._connect(order)
-        except BaseException as problem:
-            said = self._last_words()
-            await asyncio.shield(self.close())
-            if isinstance(problem, TimeoutError):
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(lambda: asyncio.shield(self.close()))
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._connect(order)
+            except TimeoutError as problem:
                 reason = f"it was not ready within {timeout_s:g} s; raise start_timeout_s or run fewer at once"
                 raise SandboxError(f"a Jupyter kernel did not start: {reason}") from problem
-            if isinstance(problem, OSError | PeerError):
-                raise SandboxError(f"a Jupyter kernel did not start: {problem} {said}") from problem
-            raise
+            except (OSError, PeerError) as problem:
+                raise SandboxError(f"a Jupyter kernel did not start: {problem} {self._last_words()}") from problem
+            undo.pop_all()
 
     @property
     def is_alive(self) -> bool:

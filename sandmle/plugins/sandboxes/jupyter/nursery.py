@@ -35,15 +35,15 @@ def launch_cold() -> Kernel:
     """
     ends = Ends.make()
     environment = {name: value for name, value in clean_environment().items() if name not in _OF_ZYGOTES_ONLY}
-    try:
-        process = _exec(
-            _LAUNCH, (ends.their_control.fileno(), ends.their_life), environment, ends.their_report, ends.log
-        )
-    except BaseException:
-        ends.close_ours()
-        raise
-    finally:
-        ends.close_theirs()
+    with contextlib.ExitStack() as undo:
+        undo.callback(ends.close_ours)
+        try:
+            process = _exec(
+                _LAUNCH, (ends.their_control.fileno(), ends.their_life), environment, ends.their_report, ends.log
+            )
+        finally:
+            ends.close_theirs()
+        undo.pop_all()
     return Kernel(Execed(process), ends)
 
 
@@ -109,18 +109,18 @@ class Nursery:
     async def _ask(self, control: socket.socket) -> Kernel:
         assert self._zygote is not None
         ends = Ends.make()
-        try:
-            fds = [ends.their_control.fileno(), ends.their_life, ends.their_report, ends.log]
-            socket.send_fds(control, [FORK], fds)
-            await readable(control.fileno())
-            said, received, _, _ = socket.recv_fds(control, ORDER_BYTES, 1)
+        with contextlib.ExitStack() as undo:
+            undo.callback(ends.close_ours)
+            try:
+                fds = [ends.their_control.fileno(), ends.their_life, ends.their_report, ends.log]
+                socket.send_fds(control, [FORK], fds)
+                await readable(control.fileno())
+                said, received, _, _ = socket.recv_fds(control, ORDER_BYTES, 1)
+            finally:
+                ends.close_theirs()
             if not received:
                 raise ConnectionError(said.decode("utf-8", "replace") or "it ended")
-        except BaseException:
-            ends.close_ours()
-            raise
-        finally:
-            ends.close_theirs()
+            undo.pop_all()
         return Kernel(Forked(int(said), received[0], self._zygote), ends)
 
     def _end(self) -> None:

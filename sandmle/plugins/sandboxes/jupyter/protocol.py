@@ -10,6 +10,7 @@ sizes bounded, shapes checked, nothing in them interpreted beyond JSON.
 
 import asyncio
 import json
+from contextlib import ExitStack
 from hmac import compare_digest
 from typing import Any, Final
 
@@ -134,12 +135,11 @@ async def open_client(directory: str, key: bytes, max_message_bytes: int) -> Gua
     client.shell_socket = await ZmtpSocket.connect(
         socket_path(directory, "shell"), "DEALER", identity=session.bsession, max_bytes=max_message_bytes
     )
-    try:
+    with ExitStack() as undo:
+        undo.callback(client.shell_socket.close)
         client.iopub_socket = await ZmtpSocket.connect(
             socket_path(directory, "iopub"), "SUB", max_bytes=max_message_bytes
         )
-    except BaseException:
-        client.shell_socket.close()
-        raise
+        undo.pop_all()
     client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=False)
     return client
