@@ -17,8 +17,9 @@ from sandmle.core.hooks.registry import Kind, Registry, explain
 DEFAULT_FILE = "sandmle.toml"
 """Read from the working directory when no file is named."""
 PREFIX = "SANDMLE_"
-RESERVED = ("SANDMLE_PLUGINS", "SANDMLE_CONFIG", "SANDMLE_STRICT_PLUGINS")
-"""Variables that steer the program itself and are no configuration keys."""
+RESERVED = ("SANDMLE_PLUGINS", "SANDMLE_CONFIG", "SANDMLE_STRICT_PLUGINS", "SANDMLE_TRAINING")
+"""Variables that steer the program itself and are no configuration keys. The last one tells the workers of a
+distributed training where their configuration is."""
 
 _PART = re.compile(r"""["']([^"']*)["']|([^.]+)""")
 """One part of a dotted key: in quotes, or without dots."""
