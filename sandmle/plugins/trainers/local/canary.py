@@ -1,52 +1,78 @@
-"""Sees that what generates is what is trained: stock engines have been known to go on with stale weights."""
+"""The canaries of a policy in this process: what generates is what is trained, and what is trained was sampled."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from sandmle.core.contracts.policy import TrainablePolicy
 from sandmle.core.engine.training import TrainingSequence
-from sandmle.core.errors import PluginError
-from sandmle.core.types.message import Message, ReplyOptions
+from sandmle.plugins.trainers.canaries.asking import ChatEngine
+from sandmle.plugins.trainers.canaries.suspects import adapter_suspects, compute_dtype
+from sandmle.plugins.trainers.canaries.sync import Engine, Probe, SyncCanary, SyncReport
 from sandmle.plugins.trainers.local.batches import Weighted, micro_batches
 from sandmle.plugins.trainers.local.losses import action_log_probs
 
-TOLERANCE: Final = 1e-3
-"""Nats per token; float32 gives about 1e-6, one update of a stale copy far more."""
-PROMPT: Final = Message(role="user", content="This is a fixed question of the trainer to the model that generates.")
-TOKENS: Final = 8
+
+class PolicyCanary:
+    """Looks at one policy, again and again while it is trained."""
+
+    def __init__(self, policy: TrainablePolicy, temperature: float, engine: Engine | None = None) -> None:
+        """Look at what generates.
+
+        Args:
+            policy: what is trained.
+            temperature: that rollouts are sampled with; greedy ones are looked at by sampling.
+            engine: what writes rollouts; by default the policy itself.
+        """
+        self._policy = policy
+        self._temperature = temperature or 1.0
+        self._engine = engine or ChatEngine(policy, self._temperature)
+        self._sync = SyncCanary(compute_dtype(policy.module))
+
+    async def look(self) -> SyncReport:
+        """Compare engine and trainer.
+
+        Raises:
+            PluginError: the engine is not token-exact.
+            ProviderError: it failed.
+        """
+        return await self._sync.look(self._engine, self._score, adapter_suspects(self._policy.module, self._score))
+
+    async def check(self) -> float:
+        """The largest difference of one token, in nats.
+
+        Raises:
+            PluginError: the engine generates with other weights than the trainer's; the message names the cause.
+            ProviderError: it failed.
+        """
+        report = await self.look()
+        return report.require(f"llm plugin {self._policy.name.partition('/')[0]!r}")
+
+    def _score(self, probes: Sequence[Probe]) -> Sequence[Sequence[float]]:
+        return [_log_probs(self._policy.module, probe, self._temperature) for probe in probes]
 
 
 async def check_sync(policy: TrainablePolicy, temperature: float) -> float:
-    """Compare the log-probs of a fixed question's answer under the generator and under the trainer.
+    """One look without a memory of others; raises and returns as `PolicyCanary.check`."""
+    return await PolicyCanary(policy, temperature).check()
 
-    Returns:
-        The largest absolute difference.
 
-    Raises:
-        PluginError: they differ.
-    """
-    options = ReplyOptions(temperature=temperature or 1.0, max_tokens=TOKENS, sample_index=0)
-    reply = await policy.reply([PROMPT], options)
-    prompt, sampled, log_probs = reply.prompt_ids or (), reply.sampled_ids or (), reply.log_probs or ()
+def _log_probs(module: Any, probe: Probe, temperature: float) -> list[float]:
+    """By the trainer's own batches and pass."""
+    prompt, sampled = probe.prompt_ids, probe.sampled_ids
     sequence = TrainingSequence(
         episode_id="canary",
         segment=0,
         observation_tokens=(*prompt, *sampled),
         action_ranges=((len(prompt), len(prompt) + len(sampled)),),
-        rollout_log_probs=(*[0.0] * len(prompt), *log_probs),
+        rollout_log_probs=(*[0.0] * len(prompt), *probe.log_probs),
         reward=None,
         truncated=False,
     )
-    device = next(policy.module.parameters()).device
+    device = next(module.parameters()).device
     [batch] = micro_batches([Weighted(sequence=sequence, advantage=0.0)], 1, device)
     with torch.no_grad():
-        ours, _ = action_log_probs(policy.module, batch, options.temperature)
-    gap = float((ours - batch.rollout_log_probs).abs().max())
-    if not gap <= TOLERANCE:
-        raise PluginError(
-            f"policy-sync canary: the model that generates gives log-probs {gap:.3g} away from the trained weights, "
-            f"so it generates with others; llm plugin {policy.name.partition('/')[0]!r} must use the module it hands "
-            "out and forget what it computed before when weights_changed() is called"
-        )
-    return gap
+        ours, _ = action_log_probs(module, batch, temperature)
+    log_probs: list[float] = ours.tolist()
+    return log_probs
