@@ -4,14 +4,20 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# The tests against the real OpenRLHF have an environment of their own: docs/openrlhf-environment.md.
+OPENRLHF := .venv-openrlhf
 PINNED_TORCH := import tomllib; print(next(one for one in tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["train"] if one.startswith("torch")))
-PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+INSTALL := -m pip install --disable-pip-version-check -q -c constraints.txt
+PIP := $(BIN)/python $(INSTALL)
+# Uncompiled: most of what is installed there is never imported.
+OPENRLHF_PIP := $(OPENRLHF)/bin/python $(INSTALL) --no-compile
+NEW_ENOUGH := import sys; sys.exit(0 if sys.version_info >= (3, 11) else "SandMLE needs Python 3.11 or newer: make PYTHON=python3.11")
 
-.PHONY: demo test check lint types contracts docs docs-update train-env clean
+.PHONY: demo test test-openrlhf check lint types contracts docs docs-update train-env clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "SandMLE needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@$(PYTHON) -c '$(NEW_ENOUGH)'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.torch: pyproject.toml | $(BIN)/python
@@ -34,6 +40,20 @@ demo: $(VENV)/.train ## Make tasks, run three offline agents on them, train a sm
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/python -m pytest
 
+$(OPENRLHF)/.installed: pyproject.toml constraints.txt requirements-openrlhf.txt requirements-openrlhf-nodeps.txt
+	@$(PYTHON) -c '$(NEW_ENOUGH)'
+	$(PYTHON) -m venv $(OPENRLHF)
+	$(OPENRLHF_PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$($(PYTHON) -c '$(PINNED_TORCH)')"
+	$(OPENRLHF_PIP) -e '.[train,ray]' -r requirements-openrlhf.txt
+	DS_BUILD_OPS=0 $(OPENRLHF_PIP) --no-deps --no-build-isolation -r requirements-openrlhf-nodeps.txt
+	@# A .pth file stands behind the installed packages in the search path, so that a real one wins over its stub.
+	echo "$(CURDIR)/tests/openrlhf/stubs" > "$$($(OPENRLHF)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/sandmle-stubs.pth"
+	$(OPENRLHF)/bin/python -m compileall -q sandmle
+	@touch $@
+
+test-openrlhf: $(OPENRLHF)/.installed ## Run the tests against the real OpenRLHF, Ray, DeepSpeed and TRL, on a CPU
+	REQUIRE_OPENRLHF=1 $(OPENRLHF)/bin/python -m pytest -m openrlhf tests/openrlhf
+
 check: lint types contracts docs ## Everything CI checks besides the tests
 
 lint: $(VENV)/.dev
@@ -55,4 +75,4 @@ docs-update: $(VENV)/.dev
 train-env: $(VENV)/.train ## Add the training extra: torch (pinned, from TORCH_INDEX if given), transformers, peft
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(OPENRLHF) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Stands in for flash-attn, which is compiled with CUDA; see the README beside this folder."""
