@@ -80,6 +80,39 @@ class TrainablePolicy(ChatModel, Protocol):
         ...
 
 
+class ChatCodec(Protocol):
+    """Conversations as ids, in the tokens and the chat format of one checkpoint. Needs no weights."""
+
+    @property
+    def end_id(self) -> int:
+        """The token that ends a turn."""
+        ...
+
+    def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """The conversation, up to where the policy writes; its own turns are the ids that it sampled."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of sampled ids; special tokens have none."""
+        ...
+
+
+@runtime_checkable
+class CodecProvider(LlmProvider, Protocol):
+    """A provider that can write conversations as its models read them, without opening the weights.
+
+    For engines that hold the weights elsewhere and take and give ids.
+    """
+
+    def open_codec(self, model: str) -> ChatCodec:
+        """Read tokenizer and chat format of the checkpoint that `model` names, the whole string.
+
+        Raises:
+            ConfigError: there is no usable tokenizer or chat format; the message says why.
+        """
+        ...
+
+
 @runtime_checkable
 class PolicyProvider(LlmProvider, Protocol):
     """A provider whose models can be trained, and made."""

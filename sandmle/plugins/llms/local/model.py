@@ -10,8 +10,8 @@ from sandmle.core.contracts.policy import AdapterShape, EncodedMessage, PolicySh
 from sandmle.core.errors import ConfigError, ProviderError, boundary
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions, Usage
 from sandmle.plugins.llms.local.batching import Batcher
-from sandmle.plugins.llms.local.checkpoint import create_module, load, read_format, save
-from sandmle.plugins.llms.local.codec import ChatFormat, Codec
+from sandmle.plugins.llms.local.checkpoint import create_module, load, read_format, resolve, save
+from sandmle.plugins.llms.local.codec import ChatFormat, Codec, read_codec
 from sandmle.plugins.llms.local.config import LocalConfig
 from sandmle.plugins.llms.local.generation import Generator, Request
 from sandmle.plugins.llms.local.tokenizer import build_tokenizer
@@ -37,6 +37,14 @@ class LocalProvider:
         torch.set_num_threads(self._config.threads)
         module, codec = load(path, self._config.device)
         return LocalModel(model, module, codec, config=self._config, chat_format=read_format(path))
+
+    def open_codec(self, model: str) -> Codec:
+        """Read the tokenizer and the chat format of the checkpoint at PATH; its weights need not be there.
+
+        Raises:
+            ConfigError: one of them is missing or broken.
+        """
+        return read_codec(resolve(Path(model.removeprefix(PREFIX)).expanduser()))
 
     def create_policy(self, texts: Sequence[str], shape: PolicyShape, rng_seed: int, path: Path) -> None:
         """Make a tokenizer from `texts` alone and a decoder with random weights; write both to `path`.

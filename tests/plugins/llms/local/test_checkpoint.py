@@ -8,7 +8,7 @@ import signal
 import pytest
 import torch
 
-from sandmle.core.contracts.policy import AdapterShape, PolicyProvider, TrainablePolicy
+from sandmle.core.contracts.policy import AdapterShape, CodecProvider, PolicyProvider, TrainablePolicy
 from sandmle.core.errors import ConfigError, StoreError
 from sandmle.core.types.message import Message
 
@@ -23,6 +23,18 @@ def broken(policy_dir, tmp_path):
 def test_provider_and_model_keep_the_contract_of_trainable_policies(provider, model):
     assert isinstance(provider, PolicyProvider)
     assert isinstance(model, TrainablePolicy)
+
+
+def test_a_codec_opens_without_weights_and_writes_what_the_model_reads(provider, policy_dir, model, broken):
+    (broken / "model.safetensors").unlink()
+    assert isinstance(provider, CodecProvider)
+    codec = provider.open_codec(f"local/{broken}")
+    messages = [Message(role="user", content="hello"), Message(role="assistant", content="", token_ids=(5, 9))]
+    ids = codec.prompt(messages)
+    first = model.encode(messages[0]).ids
+    assert ids[: len(first)] == first
+    assert (5, 9, codec.end_id) == ids[len(first) + 1 : len(first) + 4]
+    assert codec.decode(codec.prompt(messages[:1])) == "hello"
 
 
 def test_the_same_seed_makes_the_same_policy(provider, make_policy, policy_dir):
