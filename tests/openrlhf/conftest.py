@@ -7,8 +7,10 @@ where the packages are not.
 
 import importlib.util
 import os
+import sys
 import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -52,6 +54,22 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     module: pytest.Module = pytest.Module.from_parent(parent, path=module_path)
     module.add_marker(pytest.mark.openrlhf)
     return module
+
+
+@pytest.fixture(scope="session")
+def build() -> ModuleType:
+    """`builders.py`: small models, tokenizers and batches, and OpenRLHF's own parts ready for them."""
+    spec = importlib.util.spec_from_file_location("builders", Path(__file__).with_name("builders.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["builders"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tokenizer(build: ModuleType) -> Any:
+    """A token a byte, ChatML."""
+    return build.byte_tokenizer()
 
 
 class _SomethingPasses:
