@@ -3,12 +3,32 @@
 One sequence per segment. Nothing is decoded or encoded here: the ids are those of the record.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypedDict
 
-from sandmle.core.types.episode import Episode
+from sandmle.core.types.episode import Episode, Outcome
 from sandmle.core.types.message import ModelReply
+from sandmle.core.types.score import Medal
 from sandmle.core.types.trajectory import Segment
+
+LOGGED: Final = (
+    *("valid_submission", "any_medal", "gold"),
+    *("turns", "steps", "segments", "sampled_tokens", "episode_s", "sandbox_s"),
+)
+"""Keys of `extra_logs`, the same in every dictionary: OpenRLHF cannot batch trajectories that differ in them."""
+
+
+class SegmentDict(TypedDict):
+    """What an agent executor of OpenRLHF gives for a trajectory; here, for one segment of it."""
+
+    observation_tokens: list[int]
+    action_ranges: list[tuple[int, int]]
+    rollout_log_probs: list[float]
+    reward: float | None
+    scores: float | None
+    truncated: bool
+    extra_logs: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +48,20 @@ class TrainingSequence:
     """Of the whole trajectory; None when it has none, which is not 0."""
     truncated: bool
     """The last turn was cut by the token limit."""
+    extra_logs: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """What is logged of the trajectory: `LOGGED`, where it comes from an episode."""
+
+    def as_dict(self) -> SegmentDict:
+        """The same in plain containers. The score, by which OpenRLHF filters groups, is the reward."""
+        return SegmentDict(
+            observation_tokens=list(self.observation_tokens),
+            action_ranges=list(self.action_ranges),
+            rollout_log_probs=list(self.rollout_log_probs),
+            reward=self.reward,
+            scores=self.reward,
+            truncated=self.truncated,
+            extra_logs=dict(self.extra_logs),
+        )
 
     def action_mask(self) -> list[bool]:
         """Whether each of `observation_tokens` was sampled by the policy."""
@@ -44,15 +78,24 @@ def training_sequences(episode: Episode) -> list[TrainingSequence]:
         ValueError: a turn has no ids or not one log-prob per id, or its prompt does not extend what was
             before it in its segment; the message names episode and turn.
     """
-    reward = episode.reward.total if episode.reward else None
-    made = (
-        _sequence(episode.episode_id, number, segment, reward)
-        for number, segment in enumerate(episode.trajectory.segments)
-    )
+    logged = logs_of(episode)
+    made = (_sequence(episode, number, segment, logged) for number, segment in enumerate(episode.trajectory.segments))
     return [one for one in made if one is not None]
 
 
-def _sequence(episode_id: str, number: int, segment: Segment, reward: float | None) -> TrainingSequence | None:
+def logs_of(episode: Episode) -> dict[str, float]:
+    """What is logged of an episode, one number per key of `LOGGED`, whatever came of it."""
+    medal = episode.grade.medal if episode.grade else Medal.NONE
+    replies = episode.trajectory.replies()
+    numbers = (
+        *(episode.outcome is Outcome.SCORED, medal is not Medal.NONE, medal is Medal.GOLD),
+        *(len(replies), len(episode.trajectory.steps), len(episode.trajectory.segments)),
+        *(sum(len(reply.sampled_ids or ()) for reply in replies), episode.timings.total_s, episode.timings.run_s),
+    )
+    return dict(zip(LOGGED, map(float, numbers), strict=True))
+
+
+def _sequence(episode: Episode, number: int, segment: Segment, logged: Mapping[str, float]) -> TrainingSequence | None:
     tokens: list[int] = []
     log_probs: list[float] = []
     ranges: list[tuple[int, int]] = []
@@ -60,7 +103,7 @@ def _sequence(episode_id: str, number: int, segment: Segment, reward: float | No
     for entry in segment.entries:
         if entry.reply is None:
             continue
-        where = f"episode {episode_id}, segment {number}, turn {entry.turn}"
+        where = f"episode {episode.episode_id}, segment {number}, turn {entry.turn}"
         prompt, sampled, sampled_log_probs = _exact(entry.reply, where)
         if list(prompt[: len(tokens)]) != tokens:
             raise ValueError(f"{where}: its prompt does not extend the {len(tokens)} tokens before it")
@@ -73,13 +116,14 @@ def _sequence(episode_id: str, number: int, segment: Segment, reward: float | No
     if not ranges:
         return None
     return TrainingSequence(
-        episode_id=episode_id,
+        episode_id=episode.episode_id,
         segment=number,
         observation_tokens=tuple(tokens),
         action_ranges=tuple(ranges),
         rollout_log_probs=tuple(log_probs),
-        reward=reward,
+        reward=episode.reward.total if episode.reward else None,
         truncated=truncated,
+        extra_logs=logged,
     )
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from sandmle.core.engine.training import training_sequences
+from sandmle.core.engine.training import LOGGED, logs_of, training_sequences
+from sandmle.core.types.episode import Outcome
 from sandmle.core.types.message import Message, ModelReply
 from sandmle.core.types.trajectory import Segment, Trajectory, TranscriptEntry
 
@@ -38,6 +39,36 @@ def test_turns_of_a_segment_become_one_sequence_with_their_ranges(episode):
     assert sequence.action_mask() == [False, False, True, True, False, False, True]
     assert sequence.reward == 0.7
     assert not sequence.truncated
+
+
+def test_a_sequence_is_the_dictionary_that_an_agent_executor_of_openrlhf_gives(episode):
+    [sequence] = training_sequences(episode(TWO_TURNS))
+    given = sequence.as_dict()
+    assert given.pop("rollout_log_probs") == pytest.approx([0, 0, -0.3, -0.4, 0, 0, -0.7])
+    assert given.pop("extra_logs") == dict(sequence.extra_logs)
+    assert given == {
+        "observation_tokens": [1, 2, 3, 4, 5, 6, 7],
+        "action_ranges": [(2, 4), (6, 7)],
+        "reward": 0.7,
+        "scores": 0.7,
+        "truncated": False,
+    }
+
+
+def test_every_outcome_logs_the_same_keys_each_with_a_number(episode):
+    played = episode(TWO_TURNS)
+    left_out = replace(
+        episode(), outcome=Outcome.INFRASTRUCTURE, stop_reason=None, grade=None, reward=None, failure="SandboxError"
+    )
+    for one in (played, left_out):
+        assert tuple(logs_of(one)) == LOGGED
+        assert all(type(value) is float for value in logs_of(one).values())
+    assert (logs_of(played)["sampled_tokens"], logs_of(left_out)["sampled_tokens"]) == (3, 0)
+
+
+def test_a_reward_that_was_not_computed_is_none_and_never_zero(episode):
+    [sequence] = training_sequences(replace(episode(TWO_TURNS), reward=None))
+    assert (sequence.as_dict()["reward"], sequence.as_dict()["scores"]) == (None, None)
 
 
 def test_each_segment_is_a_sequence_and_a_quoted_turn_is_not_trained_again(episode):
