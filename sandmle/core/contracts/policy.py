@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from sandmle.core.contracts.llm import ChatModel, LlmProvider
 from sandmle.core.types.message import Message
@@ -56,6 +56,11 @@ class TrainablePolicy(ChatModel, Protocol):
         """Tokens that fit."""
         ...
 
+    @property
+    def dtype(self) -> Literal["float32", "bfloat16"]:
+        """What the module's forward passes and the generator compute in; log-probs are taken in float32."""
+        ...
+
     def encode(self, message: Message) -> EncodedMessage:
         """A whole message as ids.
 
@@ -64,11 +69,18 @@ class TrainablePolicy(ChatModel, Protocol):
         ...
 
     def add_adapter(self, shape: AdapterShape, rng_seed: int) -> None:
-        """Freeze the weights and put a new LoRA adapter on them; does nothing where there is one already."""
+        """Freeze the weights and put a new LoRA adapter on them, in float32; does nothing where there is one already."""
+        ...
+
+    def train_all(self) -> None:
+        """Make every weight trainable, in float32 whatever it was stored in."""
         ...
 
     def weights_changed(self) -> None:
-        """Forget whatever was computed with the old weights. To be called after every update."""
+        """Forget whatever was computed with the old weights, and give back its memory.
+
+        To be called before an update, which needs the memory, and after it.
+        """
         ...
 
     def save(self, path: Path) -> None:

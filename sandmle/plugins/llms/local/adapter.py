@@ -27,7 +27,7 @@ def add_adapter(module: Any, shape: AdapterShape, rng_seed: int) -> Any:
         return get_peft_model(module, config).eval()
 
 
-def open_adapter(module: Any, path: Path) -> Any:
+def open_adapter(module: Any, path: Path, device: torch.device) -> Any:
     """The module with the adapter that `path` holds, trainable.
 
     Raises:
@@ -35,7 +35,10 @@ def open_adapter(module: Any, path: Path) -> Any:
     """
     with warnings.catch_warnings():
         _expect_tied_head()
-        opened = PeftModel.from_pretrained(module, path, is_trainable=True, local_files_only=True)
+        # Without a device the library takes a GPU where there is one, wherever the module is.
+        opened = PeftModel.from_pretrained(
+            module, path, is_trainable=True, local_files_only=True, torch_device=str(device)
+        )
     kind = opened.active_peft_config.peft_type
     if kind != "LORA":
         raise ValueError(f"it is of type {kind}, not LORA")

@@ -59,8 +59,10 @@ def resolve(path: Path) -> Path:
     return next((path / name for name in POINTERS if (path / name / CONFIG).is_file()), path)
 
 
-def load(path: Path, device: str) -> tuple[Any, Codec]:
+def load(path: Path, device: torch.device) -> tuple[Any, Codec]:
     """Open a checkpoint directory: the module, in evaluation mode, and its codec.
+
+    The weights have the types they were stored in.
 
     Raises:
         ConfigError: it is none, is cut off, or its parts do not fit together; the message says which.
@@ -83,7 +85,7 @@ def load(path: Path, device: str) -> tuple[Any, Codec]:
     if codec.size > rows:
         raise ConfigError(f"{path}: the tokenizer has {codec.size} tokens, the weights only {rows}; they do not match")
     if (path / ADAPTER).is_dir():
-        module = _with_adapter(module, path / ADAPTER)
+        module = _with_adapter(module, path / ADAPTER, device)
     return module.eval(), codec
 
 
@@ -121,13 +123,13 @@ def _refuse_gaps(path: Path, report: dict[str, Any]) -> None:
             raise ConfigError(f"the checkpoint {path} does not fit its own config.json: {what}: {', '.join(names[:3])}")
 
 
-def _with_adapter(module: Any, path: Path) -> Any:
+def _with_adapter(module: Any, path: Path, device: torch.device) -> Any:
     # peft takes seconds to import, and most policies have no adapter.
     from sandmle.plugins.llms.local.adapter import open_adapter  # noqa: PLC0415
 
     try:
         with boundary(ProviderError, f"the adapter {path} cannot be read or does not fit the weights"):
-            return open_adapter(module, path)
+            return open_adapter(module, path, device)
     except ProviderError as problem:
         raise ConfigError(str(problem)) from problem
 

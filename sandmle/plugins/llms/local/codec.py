@@ -43,6 +43,8 @@ class Codec:
         self.tokenizer = tokenizer
         self._opening = {role: self._markup(chat_format.opening(role)) for role in ("system", "user", "assistant")}
         [self.end_id] = self._markup(chat_format.end)
+        self.end_ids = frozenset({self.end_id})
+        """What ends a turn when it is sampled."""
         self._after = self._markup(chat_format.after)
         # From here on, text that looks like a special token is encoded as the text it is.
         tokenizer.encode_special_tokens = True

@@ -7,47 +7,57 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import Cache
-from transformers.cache_utils import DynamicLayer
 
 
-class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # the library is not seen by the type checker
-    """One layer's keys and values, [batch, heads, tokens, width], in buffers that new tokens are written into.
+class Layer:
+    """One layer's keys and values, [batch, heads, tokens, width], in buffers that new tokens are written into."""
 
-    The library's own layer copies everything that was before at every token.
-    """
-
-    def __init__(self, room: int) -> None:
-        super().__init__()
-        self._room = room
+    def __init__(self, room: int, block: int) -> None:
+        self._room = -(-room // block) * block
+        self._block = block
         self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._filled = 0
 
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append tokens; gives all keys and values there are now."""
+    @property
+    def keys(self) -> torch.Tensor:
+        return self._shown()[0]
+
+    @property
+    def values(self) -> torch.Tensor:
+        return self._shown()[1]
+
+    def begin(self, rows: int, filled: int, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Empty buffers for some rows of `like`, [heads, tokens, width], and some columns to be filled in."""
+        heads, _, width = like.shape
+        keys, values = (like.new_zeros(rows, heads, self._room, width) for _ in range(2))
+        self._buffers, self._filled = (keys, values), filled
+        return keys[:, :, :filled], values[:, :, :filled]
+
+    def update(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append tokens; gives all keys and values there are now, up to the end of the block, which holds zeros."""
         if self._buffers is None:
-            self.lazy_initialization(key_states, value_states)
-            self._buffers = (self._empty(key_states), self._empty(value_states))
-        start = self.get_seq_length()
-        end = start + key_states.shape[-2]
-        keys, values = self._buffers
-        keys[:, :, start:end], values[:, :, start:end] = key_states, value_states
-        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
-        return self.keys, self.values
+            self.begin(len(keys), 0, keys[0])
+        start, end = self._filled, self._filled + keys.shape[-2]
+        all_keys, all_values = self._held()
+        all_keys[:, :, start:end], all_values[:, :, start:end] = keys, values
+        self._filled = end
+        return self._shown()
 
     def keep_rows(self, rows: torch.Tensor) -> None:
         """Let go of every other conversation of the batch."""
-        if self._buffers is None:
-            return
-        end = self.get_seq_length()
-        keys, values = (one.index_select(0, rows) for one in self._buffers)
-        self._buffers = (keys, values)
-        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
+        if self._buffers is not None:
+            keys, values = self._buffers
+            self._buffers = (keys.index_select(0, rows), values.index_select(0, rows))
 
-    def _empty(self, like: torch.Tensor) -> torch.Tensor:
-        batch, heads, _, width = like.shape
-        return like.new_zeros(batch, heads, self._room, width)
+    def _held(self) -> tuple[torch.Tensor, torch.Tensor]:
+        if self._buffers is None:
+            raise ValueError("nothing has been read yet")
+        return self._buffers
+
+    def _shown(self) -> tuple[torch.Tensor, torch.Tensor]:
+        keys, values = self._held()
+        end = -(-self._filled // self._block) * self._block
+        return keys[:, :, :end], values[:, :, :end]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,34 +71,34 @@ class Kept:
         return Kept(ids=self.ids[:tokens], tensor=self.tensor[:, :, :, :tokens])
 
 
-def batch_of(rows: Sequence[Kept | None], layers: int, room: int) -> tuple[Cache, int]:
-    """A cache for a batch, each conversation right-aligned, and how many tokens wide it is.
+def batch_of(rows: Sequence[Kept | None], layers: int, room: int, block: int) -> tuple[list[Layer], int]:
+    """Layers for a batch, each conversation right-aligned, and how many tokens wide it is.
 
     Args:
         rows: what is known of each conversation; None or nothing for a new one.
         layers: of the model.
         room: tokens the batch may grow by.
+        block: columns by which what is shown of a buffer grows.
     """
     width = max((len(row.ids) for row in rows if row is not None), default=0)
-    cache = Cache(layers=[RoomyLayer(width + room) for _ in range(layers)])
+    cache = [Layer(width + room, block) for _ in range(layers)]
     known = next((row.tensor for row in rows if row is not None and row.ids), None)
     if known is None:
         return cache, 0
-    _, _, heads, _, size = known.shape
-    padded = known.new_zeros(layers, 2, len(rows), heads, width, size)
-    for at, row in enumerate(rows):
-        if row is not None and row.ids:
-            padded[:, :, at, :, width - len(row.ids) :] = row.tensor
-    for layer, (keys, values) in zip(cache.layers, padded, strict=True):
-        layer.update(keys, values)
+    for number, layer in enumerate(cache):
+        keys, values = layer.begin(len(rows), width, known[number, 0])
+        for at, row in enumerate(rows):
+            if row is not None and row.ids:
+                keys[at, :, width - len(row.ids) :] = row.tensor[number, 0]
+                values[at, :, width - len(row.ids) :] = row.tensor[number, 1]
     return cache, width
 
 
-def row_of(cache: Cache, row: int, parts: Sequence[tuple[int, int]]) -> torch.Tensor:
+def row_of(cache: Sequence[Layer], row: int, parts: Sequence[tuple[int, int]]) -> torch.Tensor:
     """A conversation's own share of a batch, as `Kept` has it; `parts` says between which columns it lies."""
     layers = [
         torch.stack([torch.cat([one[row, :, a:b] for a, b in parts], dim=1) for one in (layer.keys, layer.values)])
-        for layer in cache.layers
+        for layer in cache
     ]
     return torch.stack(layers)
 

@@ -12,8 +12,10 @@ from sandmle.core.types.message import Message, ModelReply, ReplyOptions, Usage
 from sandmle.plugins.llms.local.batching import Batcher
 from sandmle.plugins.llms.local.checkpoint import create_module, load, read_format, resolve, save
 from sandmle.plugins.llms.local.codec import ChatFormat, Codec, read_codec
-from sandmle.plugins.llms.local.config import LocalConfig
+from sandmle.plugins.llms.local.config import Dtype, LocalConfig
 from sandmle.plugins.llms.local.generation import Generator, Request
+from sandmle.plugins.llms.local.pacing import pace_of
+from sandmle.plugins.llms.local.placing import DTYPES, choose_device, settle, train_all
 from sandmle.plugins.llms.local.tokenizer import build_tokenizer
 
 PREFIX: Final = "local/"
@@ -35,7 +37,8 @@ class LocalProvider:
         if not model.removeprefix(PREFIX):
             raise ConfigError("local/ names no checkpoint; write local/PATH")
         torch.set_num_threads(self._config.threads)
-        module, codec = load(path, self._config.device)
+        module, codec = load(path, choose_device(self._config.device))
+        settle(module, self._config.dtype)
         return LocalModel(model, module, codec, config=self._config, chat_format=read_format(path))
 
     def open_codec(self, model: str) -> Codec:
@@ -70,7 +73,8 @@ class LocalModel:
         self._name = name
         self._codec = codec
         self._chat_format = chat_format
-        self._generator = Generator(module, codec, config.cached_tokens)
+        self._dtype: Dtype = config.dtype
+        self._generator = Generator(module, codec, DTYPES[config.dtype], pace_of(module, config))
         self._batcher = Batcher(self._generator.generate, window_s=config.window_s, max_batch=config.max_batch)
 
     @property
@@ -86,6 +90,10 @@ class LocalModel:
         tokens: int = self.module.config.max_position_embeddings
         return tokens
 
+    @property
+    def dtype(self) -> Dtype:
+        return self._dtype
+
     def encode(self, message: Message) -> EncodedMessage:
         return self._codec.message(message)
 
@@ -95,7 +103,12 @@ class LocalModel:
 
         if not hasattr(self.module, "peft_config"):
             self._generator.module = add_adapter(self.module, shape, rng_seed)
+            settle(self.module, self._dtype)
             self._generator.forget()
+
+    def train_all(self) -> None:
+        train_all(self.module)
+        self._generator.forget()
 
     def weights_changed(self) -> None:
         self._generator.forget()

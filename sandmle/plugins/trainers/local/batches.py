@@ -38,17 +38,23 @@ class MicroBatch:
     """[N]"""
 
 
-def micro_batches(items: Sequence[Weighted], most_tokens: int, device: Any) -> Iterator[MicroBatch]:
+def micro_batches(
+    items: Sequence[Weighted], most_tokens: int, device: Any, *, share_prompts: bool = True
+) -> Iterator[MicroBatch]:
     """Sequences of one prompt together, the others by length, in an order that depends on the sequences alone.
 
     Args:
         items: what is trained.
         most_tokens: of one batch, padding included; a longer sequence is a batch of its own.
         device: where the tensors are to be.
+        share_prompts: read the beginning that sequences have in common once.
     """
     by_prompt: dict[tuple[int, ...], list[Weighted]] = defaultdict(list)
     for item in sorted(items, key=lambda one: (one.sequence.episode_id, one.sequence.segment)):
         by_prompt[_prompt(item)].append(item)
+    if not share_prompts:
+        yield from _chunks([one for group in by_prompt.values() for one in group], (), most_tokens, device)
+        return
     alone = [group[0] for group in by_prompt.values() if len(group) == 1]
     for prompt, group in sorted(by_prompt.items()):
         if len(group) > 1:

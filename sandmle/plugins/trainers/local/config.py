@@ -43,6 +43,9 @@ class OptimizerConfig(_Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     micro_batch_tokens: Positive = 16_384
     """Tokens in one forward pass, padding included; more are accumulated."""
+    gradient_checkpointing: bool = False
+    """Compute each layer, and the output head in pieces, a second time in the backward pass in place of keeping what
+    they came to: memory for a quarter to a third more time. A prompt is then read with each of its sequences."""
 
 
 class SftConfig(OptimizerConfig):
@@ -76,8 +79,9 @@ class GrpoConfig(OptimizerConfig):
     old_log_probs: Literal["recomputed", "rollout"] = "recomputed"
     """What the importance ratio is taken against: a forward pass before the update, as in OpenRLHF, or the
     rollout's own numbers. Both agree to about 1e-6; the former makes a resumed run's losses equal bit for bit."""
-    rollout_gap: Annotated[float, Field(gt=0)] = 0.02
-    """Mean absolute difference between rollout and recomputed log-probs beyond which training stops."""
+    rollout_gap: Annotated[float, Field(gt=0)] | None = None
+    """Mean absolute difference between rollout and recomputed log-probs beyond which training stops. None takes 0.02
+    in float32 and 0.1 in bfloat16 (`losses.GAPS` says why)."""
     minibatches: Positive = 2
     epochs: Positive = 1
     """Passes over a step's trajectories."""

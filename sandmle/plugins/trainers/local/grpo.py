@@ -14,6 +14,7 @@ from sandmle.core.errors import PluginError
 from sandmle.plugins.trainers.local.batches import MicroBatch, Weighted, micro_batches, trained_tokens
 from sandmle.plugins.trainers.local.config import GrpoConfig
 from sandmle.plugins.trainers.local.losses import (
+    GAPS,
     Clip,
     action_log_probs,
     clipped_share,
@@ -42,13 +43,17 @@ class UpdateReport:
 class Grpo:
     """Updates one module."""
 
-    def __init__(self, module: Any, config: GrpoConfig, temperature: float, reference: Any | None) -> None:
+    def __init__(
+        self, module: Any, config: GrpoConfig, temperature: float, reference: Any | None, *, dtype: str = "float32"
+    ) -> None:
         self._module = module
+        self._rollout_gap = config.rollout_gap or GAPS[dtype]
         self._config = config
         self._temperature = temperature
         self._reference = reference
         self._clip = Clip(low=config.clip_low, high=config.clip_high)
         self._device = next(module.parameters()).device
+        self._shares = not config.gradient_checkpointing
 
     def update(
         self, items: Sequence[Weighted], optimizer: Optimizer, *, step: int, rng: random.Random, kept: str
@@ -67,7 +72,8 @@ class Grpo:
             PluginError: the rollouts' log-probs are not those of these weights.
         """
         parts = [
-            list(micro_batches(part, self._config.micro_batch_tokens, self._device)) for part in self._split(items, rng)
+            list(micro_batches(part, self._config.micro_batch_tokens, self._device, share_prompts=self._shares))
+            for part in self._split(items, rng)
         ]
         again = self._config.epochs > 1
         old = [[self._old(batch) for batch in part] if number or again else None for number, part in enumerate(parts)]
@@ -124,7 +130,7 @@ class Grpo:
                 clipped=clipped_share(new, before, batch.advantages, self._clip),
                 kl=divergence.detach(),
             )
-        if totals.gap > self._config.rollout_gap:
+        if totals.gap > self._rollout_gap:
             raise PluginError(
                 f"the rollouts' log-probs are {totals.gap:.3g} nats per token away from those of the weights that are "
                 "trained (plugin.trainer.local.grpo.rollout_gap sets the limit): the episodes were sampled from "

@@ -26,10 +26,10 @@ from sandmle.plugins.trainers.local.config import GrpoConfig, LocalTrainerConfig
 from sandmle.plugins.trainers.local.evaluating import Evaluator, best_step
 from sandmle.plugins.trainers.local.groups import Group, group_metrics, judge, order_of, weighted
 from sandmle.plugins.trainers.local.grpo import Grpo, UpdateReport
-from sandmle.plugins.trainers.local.optimizing import Optimizer
+from sandmle.plugins.trainers.local.optimizing import Optimizer, prepare
 from sandmle.plugins.trainers.local.output import Output, TrainerState, open_output
 from sandmle.plugins.trainers.local.playing import Stopped, digests, open_stage, read_tasks
-from sandmle.plugins.trainers.local.policies import open_policy, weights_digest
+from sandmle.plugins.trainers.local.policies import PROVIDER, open_policy, weights_digest
 
 Tell = Callable[[str], None]
 
@@ -115,8 +115,8 @@ class GrpoLoop:
         self._rng_seed = toolkit.settings.run.rng_seed
         self._temperature = toolkit.settings.run.temperature
         if not config.grpo.adapter:
-            for parameter in policy.module.parameters():
-                parameter.requires_grad_(True)
+            policy.train_all()
+        prepare(policy.module, config.grpo)
         self._optimizer = Optimizer(policy.module, config.grpo, config.grpo.rate(), config.grpo.steps)
         self._reference_path = config.policy
         self._version = 0
@@ -129,7 +129,13 @@ class GrpoLoop:
             self._optimizer.restore(state.optimizer)
         if state.metrics is not None:
             self._output.record(state.metrics)
-        grpo = Grpo(self._policy.module, self._config, self._temperature, await self._reference())
+        grpo = Grpo(
+            self._policy.module,
+            self._config,
+            self._temperature,
+            await self._reference(),
+            dtype=self._policy.dtype,
+        )
         try:
             await self._evaluator.evaluate(done, self._version)
             while done < self._config.steps:
@@ -196,6 +202,7 @@ class GrpoLoop:
             return None
         rng = random.Random(derived(self._rng_seed, "minibatches", step))
         kept = str(self._output.checkpoint(step - 1))
+        self._policy.weights_changed()
         try:
             report = await asyncio.to_thread(grpo.update, items, self._optimizer, step=step, rng=rng, kept=kept)
         finally:
@@ -228,7 +235,8 @@ def _record_of(
     return {
         "method": "grpo",
         "run": run,
-        "grpo": {**grpo.model_dump(mode="json", exclude={"learning_rate"}), "learning_rate": grpo.rate()},
+        "grpo": {**grpo.model_dump(mode="json", exclude_none=True), "learning_rate": grpo.rate()},
+        "dtype": toolkit.settings.options("llm", PROVIDER).get("dtype", "float32"),
         "reward": dict(settings.reward.presets[settings.run.reward]),
         "plugin": {kind: settings.plugin[kind] for kind in _PLAYING if kind in settings.plugin},
         "policy": weights_digest(config.policy) if config.policy else "",

@@ -9,11 +9,19 @@ from sandmle.core.errors import RunError
 from sandmle.plugins.trainers.local.config import OptimizerConfig
 
 
+def prepare(module: Any, config: OptimizerConfig) -> None:
+    """Have the module compute its layers twice where the configuration says so."""
+    if config.gradient_checkpointing:
+        module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
 class Optimizer:
     """AdamW over what requires a gradient; the learning rate is a function of the step alone."""
 
     def __init__(self, module: Any, config: OptimizerConfig, rate: float, steps: int) -> None:
         self._parameters = [one for one in module.parameters() if one.requires_grad]
+        if any(one.dtype is not torch.float32 for one in self._parameters):
+            raise ValueError("weights that are trained must be float32: smaller updates would round to nothing")
         self._adamw = torch.optim.AdamW(self._parameters, lr=rate, weight_decay=config.weight_decay)
         self._config = config
         self._rate = rate

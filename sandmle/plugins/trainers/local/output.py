@@ -100,7 +100,7 @@ class Output:
         path = self.checkpoint(step) / STATE
         try:
             with boundary(StoreError, f"{path} cannot be read"):
-                packed = torch.load(path, weights_only=True)
+                packed = torch.load(path, map_location="cpu", weights_only=True)
                 torch.set_rng_state(packed["torch_rng"])
                 return TrainerState(
                     step=packed["step"],

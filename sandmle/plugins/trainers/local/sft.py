@@ -24,10 +24,10 @@ from sandmle.plugins.trainers.local.demonstrations import (
     texts_by_task,
 )
 from sandmle.plugins.trainers.local.losses import action_log_probs
-from sandmle.plugins.trainers.local.optimizing import Optimizer
+from sandmle.plugins.trainers.local.optimizing import Optimizer, prepare
 from sandmle.plugins.trainers.local.output import Output, TrainerState, open_output
 from sandmle.plugins.trainers.local.playing import digests, read_tasks
-from sandmle.plugins.trainers.local.policies import open_policy, policy_provider, weights_digest
+from sandmle.plugins.trainers.local.policies import PROVIDER, open_policy, policy_provider, weights_digest
 
 Tell = Callable[[str], None]
 
@@ -72,6 +72,7 @@ async def run_sft(
         "rng_seed": rng_seed,
         "sft": config.sft.model_dump(mode="json"),
         "shape": config.shape.model_dump(mode="json"),
+        "dtype": toolkit.settings.options("llm", PROVIDER).get("dtype", "float32"),
         "policy": weights_digest(config.policy) if config.policy else "from scratch",
         "tasks": digests(training_tasks),
         "demos": {str(n): hashlib.sha256((run / EPISODES).read_bytes()).hexdigest() for n, run in enumerate(demos)},
@@ -122,8 +123,8 @@ class _Imitation:
         self._items = items
         self._rng_seed = rng_seed
         self._per_epoch = -(-len(items) // config.batch_sequences)
-        for parameter in policy.module.parameters():
-            parameter.requires_grad_(True)
+        policy.train_all()
+        prepare(policy.module, config)
         self._optimizer = Optimizer(policy.module, config, config.learning_rate, steps=self._per_epoch * config.epochs)
 
     async def run(self, done: int, drain: asyncio.Event, tell: Tell) -> int:
@@ -175,7 +176,8 @@ class _Imitation:
     def _accumulate(self, batch: Sequence[Weighted]) -> float:
         device = next(self._policy.module.parameters()).device
         tokens, total = trained_tokens(batch), 0.0
-        for part in micro_batches(batch, self._config.micro_batch_tokens, device):
+        share = not self._config.gradient_checkpointing
+        for part in micro_batches(batch, self._config.micro_batch_tokens, device, share_prompts=share):
             log_probs, _ = action_log_probs(self._policy.module, part, 1.0)
             loss = -log_probs.sum() / tokens
             loss.backward()

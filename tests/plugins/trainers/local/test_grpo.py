@@ -78,8 +78,8 @@ async def test_trained_tokens_are_exactly_the_policys_sampled_ids(train, tmp_pat
     trained: list[tuple[int, ...]] = []
     original = grpo_file.micro_batches
 
-    def watched(items, most_tokens, device):
-        for batch in original(items, most_tokens, device):
+    def watched(items, most_tokens, device, **how):
+        for batch in original(items, most_tokens, device, **how):
             targets = batch.ids[:, 1:]
             trained.extend(tuple(targets[row][batch.trained[row]].tolist()) for row in range(len(batch.ids)))
             yield batch
