@@ -151,8 +151,11 @@ def experience_maker(args: Any, tokenizer: Any) -> Any:
 
 
 def actor_trainer(args: Any, model: Any, accumulated: int) -> Any:
-    """OpenRLHF's actor trainer; its constructor only asks for CUDA when it waits for other processes."""
-    with patch.object(ppo_actor, "torch_dist_barrier_and_cuda_sync"):
+    """OpenRLHF's actor trainer; its constructor wants CUDA to wait for other processes and for its unused buffer."""
+    with (
+        patch.object(ppo_actor, "torch_dist_barrier_and_cuda_sync"),
+        patch.object(torch.cuda, "current_device", lambda: 0),
+    ):
         return ppo_actor.ActorPPOTrainer(
             OneProcess(args=args, accumulated_gradient=accumulated),
             model,

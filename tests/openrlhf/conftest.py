@@ -63,6 +63,8 @@ def build() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules["builders"] = module
     spec.loader.exec_module(module)
+    # Threads that wait for one another cost more than these small matrices, above all on a busy machine.
+    module.torch.set_num_threads(1)
     return module
 
 

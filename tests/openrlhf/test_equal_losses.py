@@ -1,0 +1,167 @@
+"""One update of the local trainer is one of OpenRLHF's actor trainer: the loss and every gradient, to 1e-5.
+
+Theirs runs from the agents' dictionaries on: samples generator, experience maker, Actor with LoRA, PolicyLoss, the
+actor trainer's own training step with its normalization over micro-batches. Ours runs from rewards and sequences on.
+"""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import Phase, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from sandmle.core.engine.advantage import Estimator, group_advantages
+from sandmle.core.engine.training import TrainingSequence
+from sandmle.plugins.trainers.local.batches import Weighted, micro_batches
+from sandmle.plugins.trainers.local.config import GrpoConfig
+from sandmle.plugins.trainers.local.grpo import Grpo
+from sandmle.plugins.trainers.local.losses import action_log_probs
+from sandmle.plugins.trainers.local.optimizing import Optimizer
+
+TOLERANCE = 1e-5
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head")
+RANDOM = st.integers(0, 2**32).map(random.Random)
+
+
+class Recording(Optimizer):
+    """The optimizer, with an eye on the gradients that it is about to use."""
+
+    def __init__(self, module, config: GrpoConfig) -> None:
+        super().__init__(module, config, 0.0, steps=1)
+        self._named = {name: one for name, one in module.named_parameters() if one.requires_grad}
+        self.gradients: dict[str, torch.Tensor] = {}
+
+    def update(self, step: int, loss: float, kept: str) -> float:
+        self.gradients = {name: one.grad.clone() for name, one in self._named.items()}
+        return super().update(step, loss, kept)
+
+
+@pytest.fixture(scope="module")
+def policy(build, tmp_path_factory):
+    """A checkpoint directory."""
+    return build.save_policy(tmp_path_factory.mktemp("policy"), build.qwen3())
+
+
+@pytest.fixture(scope="module")
+def twins(build, policy):
+    """Their actor and our module, each with an adapter that does something, with the same weights."""
+    from peft import LoraConfig, get_peft_model
+
+    theirs = build.actor(policy, lora_rank=4, lora_alpha=8, target_modules=list(TARGETS))
+    config = LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, target_modules=list(TARGETS))
+    ours = get_peft_model(build.qwen3(), config).eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        for name, one in ours.named_parameters():
+            if "lora_B" in name:
+                one.data.normal_(std=0.1)
+    theirs.model.load_state_dict(ours.state_dict())
+    return theirs, ours
+
+
+@pytest.fixture(scope="module")
+def reference(build, policy):
+    """Their reference actor and ours: the weights without an adapter."""
+    theirs, ours = build.actor(policy), build.qwen3()
+    theirs.model.load_state_dict(ours.state_dict())
+    return theirs, ours
+
+
+@pytest.fixture(scope="module")
+def flags(build):
+    """Settings by what differs from test to test, each parsed once by OpenRLHF's own parser."""
+    known = {}
+
+    def parsed(*words: str):
+        if words not in known:
+            known[words] = build.settings(*words)
+        return known[words]
+
+    return parsed
+
+
+def played(build, rng: random.Random, module) -> tuple[list[TrainingSequence], list[list[float]]]:
+    """Groups of one size, with rollout log-probs around those of `module`, so that some ratios are clipped."""
+    size, made, rewards = rng.randint(2, 4), [], []
+    for number in range(rng.randint(1, 3)):
+        prompt = [rng.randrange(build.VOCABULARY) for _ in range(rng.randint(1, 6))]
+        rewards.append([0.0, 1.0, *(rng.randrange(21) / 20 for _ in range(size - 2))])
+        made += [
+            build.sequence(rng, f"g{number}/{slot}", prompt=prompt, turns=rng.randint(1, 3), reward=reward)
+            for slot, reward in enumerate(rewards[-1])
+        ]
+    return [around(rng, one, module) for one in made], rewards
+
+
+def around(rng: random.Random, one: TrainingSequence, module) -> TrainingSequence:
+    """The sequence as if sampled by a policy a little away from `module`."""
+    [batch] = micro_batches([Weighted(sequence=one, advantage=0.0)], 1, "cpu")
+    with torch.no_grad():
+        current, _ = action_log_probs(module, batch, 1.0)
+    found = [0.0] * len(one.observation_tokens)
+    places = [place for start, end in one.action_ranges for place in range(start, end)]
+    for place, value in zip(places, current.tolist(), strict=True):
+        found[place] = min(value + rng.choice((0.0, rng.uniform(-0.6, 0.6))), -1e-4)
+    return replace(one, rollout_log_probs=tuple(found))
+
+
+def their_update(build, args, tokenizer, twins, reference, made) -> tuple[float, dict[str, torch.Tensor]]:
+    generator, maker = build.samples_generator(args, tokenizer), build.experience_maker(args, tokenizer)
+    samples = [generator._process_response_into_experience(build.response(one), max_len=4096) for one in made]
+    batches = maker.split_rollout_samples(samples)
+    for batch in batches:
+        batch.kl = torch.zeros_like(batch.action_mask, dtype=torch.float32)
+        batch.action_log_probs = batch.rollout_log_probs
+        with torch.no_grad():
+            batch.base_action_log_probs = reference[0](batch.sequences, batch.action_mask, batch.attention_mask)
+    loss = build.train_step(args, twins[0], maker.compute_advantages_and_returns(batches))
+    named = twins[0].model.named_parameters()
+    return loss, {name: one.grad.clone() for name, one in named if one.requires_grad}
+
+
+def our_update(config: GrpoConfig, twins, reference, made, rewards) -> tuple[float, dict[str, torch.Tensor]]:
+    advantages = [one for group in rewards for one in group_advantages(group, config.estimator).advantages]
+    items = [Weighted(sequence=one, advantage=number) for one, number in zip(made, advantages, strict=True)]
+    optimizer = Recording(twins[1], config)
+    report = Grpo(twins[1], config, 1.0, reference[1] if config.kl else None).update(
+        items, optimizer, step=1, rng=random.Random(0), kept=""
+    )
+    return report.loss, optimizer.gradients
+
+
+def assert_same(ours, theirs) -> None:
+    (our_loss, our_gradients), (their_loss, their_gradients) = ours, theirs
+    assert our_loss == pytest.approx(their_loss, abs=TOLERANCE)
+    assert our_gradients.keys() == their_gradients.keys()
+    largest = max(float(one.abs().max()) for one in their_gradients.values())
+    for name, gradient in our_gradients.items():
+        # The tolerance goes with the gradients where they are small.
+        close = TOLERANCE * min(1.0, max(largest, 1e-2))
+        torch.testing.assert_close(gradient, their_gradients[name], atol=close, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("aggregate", ["token-mean", "seq-mean-token-mean"])
+@pytest.mark.parametrize("estimator", list(Estimator))
+@given(rng=RANDOM, micro=st.integers(1, 4), most=st.sampled_from([1, 40, 10_000]))
+@examples(max_examples=8, phases=[Phase.generate])
+def test_loss_and_gradients_are_theirs(
+    build, tokenizer, twins, reference, flags, aggregate, estimator, rng, micro, most
+):
+    args = flags("--actor.eps_clip_low_high", "0.2", "0.28", "--actor.loss_agg_mode", aggregate)
+    made, rewards = played(build, rng, twins[1])
+    args.algo.advantage.estimator = estimator.value
+    args.rollout.n_samples_per_prompt, args.rollout.micro_batch_size = len(rewards[0]), micro
+    config = GrpoConfig(
+        estimator=estimator,
+        aggregate=aggregate,
+        minibatches=1,
+        old_log_probs="rollout",
+        rollout_gap=100,
+        micro_batch_tokens=most,
+        grad_clip=1e9,
+    )
+    theirs = their_update(build, args, tokenizer, twins, reference, made)
+    assert_same(our_update(config, twins, reference, made, rewards), theirs)
