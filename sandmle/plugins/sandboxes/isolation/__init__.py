@@ -14,7 +14,7 @@ from sandmle.plugins.sandboxes.isolation.room import (
     plans,
     session_uid,
 )
-from sandmle.plugins.sandboxes.isolation.seal import seal
+from sandmle.plugins.sandboxes.isolation.seal import prepare, seal
 
 __all__ = [
     "MEMORY_EXIT",
@@ -25,6 +25,7 @@ __all__ = [
     "interpreter_paths",
     "missing_walls",
     "plans",
+    "prepare",
     "seal",
     "session_uid",
 ]

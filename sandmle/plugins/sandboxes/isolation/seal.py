@@ -46,14 +46,25 @@ def seal(plan: Plan, room: Room) -> int:
     if not plan.own_uid:
         libc.set_capabilities(0)
     if plan.kernel_rules:
-        seccomp.install(
-            sockets=room.profile is Profile.KERNEL,
-            first_process=plan.namespaces,
-            in_group=not plan.namespaces,
-            only_self=not plan.namespaces and landlock.abi() < landlock.SIGNAL_SCOPE_ABI,
-            same_user=not plan.namespaces and not plan.own_uid,
-        )
+        seccomp.install(**_filter(plan, room.profile))
     return directory
+
+
+def prepare(plan: Plan, profile: Profile) -> None:
+    """Make ahead, in a zygote, what `seal` needs for all sessions alike."""
+    if plan.kernel_rules and (plan.namespaces or plan.own_uid):
+        seccomp.assemble(**_filter(plan, profile))
+
+
+def _filter(plan: Plan, profile: Profile) -> dict[str, bool]:
+    """What the system call filter is to be like."""
+    return {
+        "sockets": profile is Profile.KERNEL,
+        "first_process": plan.namespaces,
+        "in_group": not plan.namespaces,
+        "only_self": not plan.namespaces and landlock.abi() < landlock.SIGNAL_SCOPE_ABI,
+        "same_user": not plan.namespaces and not plan.own_uid,
+    }
 
 
 def _own_files(plan: Plan, room: Room) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import struct
+from functools import cache
 from typing import Final
 
 from sandmle.plugins.sandboxes.isolation import libc
@@ -109,6 +110,21 @@ def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bo
         OSError: the kernel refused.
         KeyError: an architecture `supported` does not know.
     """
+    own = {"own": os.getpid()} if only_self or same_user else {}
+    program = assemble(
+        sockets=sockets, first_process=first_process, in_group=in_group, only_self=only_self, same_user=same_user, **own
+    )
+    libc.install_filter(program)
+
+
+@cache
+def assemble(
+    *, sockets: bool, first_process: bool, in_group: bool, only_self: bool, same_user: bool, own: int = 0
+) -> bytes:
+    """The filter that `install` takes, for the process number `own`; 0 where none is looked at.
+
+    Kept, so that a zygote makes it once for all of its sessions.
+    """
     column = list(_ARCHES).index(os.uname().machine)
     program = [
         _op(_LD, 4), _op(_JEQ, _ARCHES[os.uname().machine], 1, 0), _op(_RET, _KILL_PROCESS),
@@ -120,7 +136,7 @@ def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bo
         if denied is not None:
             program += _when(denied, [_deny(errno.EPERM)])
     if same_user:
-        program += _metadata_rules(column) + _self_only_rules(column)
+        program += _metadata_rules(column) + _self_only_rules(column, own)
     # Without clone3, whose flags lie in memory, the flags of clone can be looked at.
     program += _when(number["clone3"], [_deny(errno.ENOSYS)])
     program += _when(
@@ -137,11 +153,11 @@ def install(*, sockets: bool, first_process: bool, in_group: bool, only_self: bo
         for name in ("setsid", "setpgid"):
             program += _when(number[name], [_deny(errno.EPERM)])
     if only_self:
-        program += _signals_to_self_only(number, column)
+        program += _signals_to_self_only(number, column, own)
     elif first_process:
         program += _deadly_to_self(number)
     program.append(_op(_RET, _ALLOW))
-    libc.install_filter(b"".join(program))
+    return b"".join(program)
 
 
 def _metadata_rules(column: int) -> list[bytes]:
@@ -175,23 +191,23 @@ def _socket_rules(number: dict[str, int], *, sockets: bool) -> list[bytes]:
     )  # fmt: skip
 
 
-def _self_only_rules(column: int) -> list[bytes]:
+def _self_only_rules(column: int, own: int) -> list[bytes]:
     rules: list[bytes] = []
     for numbers, (kind, where) in _SELF_ONLY.values():
-        body = [_arg(where), _op(_JEQ, 0, 2, 0), _op(_JEQ, os.getpid(), 1, 0), _deny(errno.EPERM), _op(_RET, _ALLOW)]
+        body = [_arg(where), _op(_JEQ, 0, 2, 0), _op(_JEQ, own, 1, 0), _deny(errno.EPERM), _op(_RET, _ALLOW)]
         if kind is not None:
             body = [_arg(0), _op(_JEQ, kind, 1, 0), _deny(errno.EPERM), *body]
         rules += _when(numbers[column], body)
     return rules
 
 
-def _signals_to_self_only(number: dict[str, int], column: int) -> list[bytes]:
+def _signals_to_self_only(number: dict[str, int], column: int, own: int) -> list[bytes]:
     rules: list[bytes] = []
     for numbers, (one, other) in _OWNERS.values():
         body = [_arg(1), _op(_JEQ, one, 1, 0), _op(_JEQ, other, 0, 1), _deny(errno.EPERM), _op(_RET, _ALLOW)]
         rules += _when(numbers[column], body)
     for name in ("kill", "tgkill"):
-        body = [_arg(0), _op(_JEQ, os.getpid(), 1, 0), _deny(errno.EPERM), _op(_RET, _ALLOW)]
+        body = [_arg(0), _op(_JEQ, own, 1, 0), _deny(errno.EPERM), _op(_RET, _ALLOW)]
         rules += _when(number[name], body)
     for name in ("tkill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo"):
         rules += _when(number[name], [_deny(errno.EPERM)])

@@ -110,6 +110,7 @@ def clean_environment() -> dict[str, str]:
 
     One thread for every numerical library, because only a single-threaded process forks safely.
     Plain malloc on huge pages makes forking several times cheaper than Python's allocator.
+    Where pyarrow is installed, pandas imports it, and its allocator starts a thread unless told not to.
     """
     threads = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS", "RAYON")
     return {
@@ -117,6 +118,6 @@ def clean_environment() -> dict[str, str]:
         "LANG": "C.UTF-8", "HOME": "/tmp", "TMPDIR": "/dev/shm", "MPLBACKEND": "Agg",
         "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1",
         "PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-        "LOKY_MAX_CPU_COUNT": "1",
+        "LOKY_MAX_CPU_COUNT": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false",
         **{f"{name}_NUM_THREADS": "1" for name in threads},
     }  # fmt: skip

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from sandmle.plugins.sandboxes.process.heap import fill_holes
+
 # Representative work, so that lazy imports and first-touch page faults are paid once; each with the
 # module that must have been asked for.
 _WARM_CELLS: Final = (
@@ -107,6 +109,7 @@ def preload(modules: Sequence[str]) -> None:
             for _ in range(_TURNS):
                 exec(work, {"__name__": "warm"})
     gc.collect()
+    fill_holes()
     gc.freeze()
 
 

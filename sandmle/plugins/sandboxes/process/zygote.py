@@ -15,7 +15,17 @@ from dataclasses import InitVar, dataclass, field
 from typing import Any, Final
 
 from sandmle.core.types.sandbox import SandboxLimits
-from sandmle.plugins.sandboxes.isolation import Plan, gpus, guard, interpreter_paths, libc, namespaces, tree
+from sandmle.plugins.sandboxes.isolation import (
+    Plan,
+    Profile,
+    gpus,
+    guard,
+    interpreter_paths,
+    libc,
+    namespaces,
+    prepare,
+    tree,
+)
 from sandmle.plugins.sandboxes.process import preload, wire
 from sandmle.plugins.sandboxes.process.child import FDS_OF_A_SESSION, Birthplace, become_session
 from sandmle.plugins.sandboxes.process.cold import exec_session
@@ -189,6 +199,7 @@ def main(control_fd: int, life_fd: int) -> None:
     if not plan.namespaces:
         # Without a private /dev/shm there are no semaphores; joblib then works one by one.
         os.environ["JOBLIB_MULTIPROCESSING"] = "0"
+    prepare(plan, Profile.COLD if cold else Profile.CELL)
     preload.preload(config["preload"])
     hot = HotPages() if cold else scout()
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
