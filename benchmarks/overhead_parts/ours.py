@@ -110,9 +110,10 @@ def _options(scaffold: str) -> dict[str, object]:
 
 def _played(folder: Path, clock: PartClock, elapsed_s: float, host_cpu_s: float, others_cpu_s: float) -> Played:
     episodes = list(read_episodes(folder))
-    failed = [one.failure for one in episodes if one.outcome is not Outcome.SCORED]
+    failed = [one for one in episodes if one.outcome is not Outcome.SCORED]
     if failed:
-        raise RuntimeError(f"{len(failed)} of {len(episodes)} episodes were not scored, the first for: {failed[0]}")
+        why = failed[0].failure or f"{failed[0].outcome.value}, {failed[0].stop_reason.value}"
+        raise RuntimeError(f"{folder.name}: {len(failed)} of {len(episodes)} episodes were not scored: {why}")
     return Played(
         steps=sum(len(one.trajectory.steps) for one in episodes),
         turns=sum(len(one.trajectory.replies()) for one in episodes),

@@ -99,7 +99,9 @@ def says(scaffold: str, messages: Sequence[Mapping[str, Any]]) -> str:
         case "codeact":
             return f"Go on.\n<execute>\n{code}\n</execute>"
         case "mle_agent":
-            return json.dumps({"action": "validate_code", "params": {"code": code}})
+            # Only what is executed counts as submitted.
+            action = "execute_code" if code == FIRST else "validate_code"
+            return json.dumps({"action": action, "params": {"code": code}})
         case "openai_tools":
             return code
         case _:

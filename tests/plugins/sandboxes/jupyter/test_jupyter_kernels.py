@@ -25,7 +25,8 @@ from ipykernel.kernelapp import IPKernelApp
 app = IPKernelApp.instance()
 request = app.kernel.get_parent("shell")["header"]
 def raw(frames):
-    app.iopub_thread.socket.send_multipart(frames)
+    # Its thread sends at the same time, and a socket belongs to one thread.
+    app.iopub_thread.schedule(lambda: app.iopub_thread.socket.send_multipart(frames))
 def forge(kind, content, parent={"msg_id": request["msg_id"]}, metadata={}):
     parts = [json.dumps(part).encode() for part in ({"msg_type": kind}, parent, metadata, content)]
     raw([b"topic", b"<IDS|MSG>", app.session.sign(parts), *parts])
