@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -180,6 +180,23 @@ def train_step(args: Any, model: Any, experiences: Sequence[Experience]) -> floa
     return loss
 
 
+def import_trl() -> ModuleType:
+    """TRL with vLLM out of its sight: it would take the stub for the real one and ask it for its version."""
+    before = sys.modules.get("vllm")
+    sys.modules["vllm"] = None  # type: ignore[assignment]
+    try:
+        import trl
+
+        # Its modules are imported at the first use of a name.
+        assert trl.GRPOTrainer
+        assert trl.SFTTrainer
+    finally:
+        del sys.modules["vllm"]
+        if before is not None:
+            sys.modules["vllm"] = before
+    return trl
+
+
 def sequence(
     rng: random.Random,
     name: str,
@@ -212,21 +229,8 @@ def sequence(
 
 
 def response(one: TrainingSequence, **changes: Any) -> dict[str, Any]:
-    """The dictionary that an agent of OpenRLHF returns for this sequence."""
-    return {
-        "prompt": "",
-        "label": "",
-        "images": None,
-        "mm_train_inputs": None,
-        "reward": one.reward,
-        "scores": one.reward,
-        "observation_tokens": list(one.observation_tokens),
-        "action_ranges": list(one.action_ranges),
-        "rollout_log_probs": list(one.rollout_log_probs),
-        "truncated": one.truncated,
-        "extra_logs": {},
-        **changes,
-    }
+    """What an agent of OpenRLHF returns for this sequence."""
+    return {"prompt": "", "label": "", "images": None, "mm_train_inputs": None, **one.as_dict(), **changes}
 
 
 def child_environment(**changes: str) -> dict[str, str]:

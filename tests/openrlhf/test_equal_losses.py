@@ -143,6 +143,18 @@ def assert_same(ours, theirs) -> None:
         torch.testing.assert_close(gradient, their_gradients[name], atol=close, rtol=0, msg=name)
 
 
+def configured(**changes) -> GrpoConfig:
+    """Ours, such that one minibatch is taken against the rollouts' log-probs, and its gradients are not clipped."""
+    plain = {
+        "minibatches": 1,
+        "old_log_probs": "rollout",
+        "rollout_gap": 100,
+        "grad_clip": 1e9,
+        "micro_batch_tokens": 40,
+    }
+    return GrpoConfig(**plain | changes)
+
+
 @pytest.mark.parametrize("aggregate", ["token-mean", "seq-mean-token-mean"])
 @pytest.mark.parametrize("estimator", list(Estimator))
 @given(rng=RANDOM, micro=st.integers(1, 4), most=st.sampled_from([1, 40, 10_000]))
@@ -154,14 +166,20 @@ def test_loss_and_gradients_are_theirs(
     made, rewards = played(build, rng, twins[1])
     args.algo.advantage.estimator = estimator.value
     args.rollout.n_samples_per_prompt, args.rollout.micro_batch_size = len(rewards[0]), micro
-    config = GrpoConfig(
-        estimator=estimator,
-        aggregate=aggregate,
-        minibatches=1,
-        old_log_probs="rollout",
-        rollout_gap=100,
-        micro_batch_tokens=most,
-        grad_clip=1e9,
-    )
+    config = configured(estimator=estimator, aggregate=aggregate, micro_batch_tokens=most)
     theirs = their_update(build, args, tokenizer, twins, reference, made)
     assert_same(our_update(config, twins, reference, made, rewards), theirs)
+
+
+@pytest.mark.parametrize("aggregate", ["token-mean"])
+@given(rng=RANDOM, micro=st.integers(1, 4), weight=st.sampled_from([0.01, 0.5]))
+@examples(max_examples=8, phases=[Phase.generate])
+def test_the_k3_divergence_is_weighted_as_theirs(
+    build, tokenizer, twins, reference, flags, aggregate, rng, micro, weight
+):
+    kl = ("--algo.kl.init_coef", str(weight), "--algo.kl.use_loss", "--algo.kl.estimator", "k3")
+    args = flags("--actor.eps_clip_low_high", "0.2", "0.28", "--actor.loss_agg_mode", aggregate, *kl)
+    made, rewards = played(build, rng, twins[1])
+    args.rollout.n_samples_per_prompt, args.rollout.micro_batch_size = len(rewards[0]), micro
+    theirs = their_update(build, args, tokenizer, twins, reference, made)
+    assert_same(our_update(configured(aggregate=aggregate, kl=weight), twins, reference, made, rewards), theirs)
