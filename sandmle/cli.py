@@ -183,18 +183,28 @@ def doctor(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Only attack each sandbox from inside, and say what remains open.")
     ] = False,
+    training: Annotated[
+        bool, typer.Option("--training", help="Only run the trainers' canaries: weight sync, masks, template, reward.")
+    ] = False,
+    policy: Annotated[Path | None, typer.Option(help="With --training: a checkpoint or training run.")] = None,
+    engine: Annotated[str | None, typer.Option(help="With --training: model that writes rollouts.")] = None,
     as_json: Json = False,
 ) -> None:
     """Check that this machine can do the job: Python, extras, plugins, and each sandbox by live attacks."""
     import asyncio
 
-    from sandmle.core.engine.doctor import Finding, examine
+    from sandmle.core.engine.doctor import Finding, examine, examine_training
     from sandmle.core.engine.surveys import Survey, survey_sandboxes
 
+    if (sandbox and training) or ((policy or engine) and not training):
+        raise ConfigError("give --sandbox or --training; --policy and --engine say what --training looks at")
     found: Sequence[Finding | Survey]
-    found = asyncio.run(survey_sandboxes(context.obj)) if sandbox else asyncio.run(examine(context.obj))
+    if training:
+        found = asyncio.run(examine_training(context.obj, policy, engine))
+    else:
+        found = asyncio.run(survey_sandboxes(context.obj) if sandbox else examine(context.obj))
     if as_json:
-        _print_json({"sandboxes" if sandbox else "checks": [one.as_json() for one in found]})
+        _print_json({("training" if training else "sandboxes" if sandbox else "checks"): [f.as_json() for f in found]})
     else:
         typer.echo("\n".join(one.as_text() for one in found))
     if any(one.verdict == "failed" for one in found):

@@ -1,8 +1,10 @@
 """Looks at this machine and says what works, what does not, and what to do about it."""
 
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from sandmle.core.contracts.sandbox import Sandbox
@@ -40,6 +42,21 @@ class _Detailed(Protocol):
     detail: str
 
 
+@runtime_checkable
+class Guarded(Protocol):
+    """A trainer with canaries of its own; optional for one."""
+
+    def examine(self, toolkit: Toolkit, policy: Path | None, engine: str | None) -> Awaitable[Sequence[Finding]]:
+        """Run every canary on this machine, one finding each, and never raise for one that dies.
+
+        Args:
+            toolkit: whose plugins and settings are used.
+            policy: directory of what is trained; None for a policy made up.
+            engine: model string or directory of what writes rollouts, where that is not the policy itself.
+        """
+        ...
+
+
 async def examine(toolkit: Toolkit) -> list[Finding]:
     """Look at Python, the extras, the plugins, the configuration, and run a cell in every sandbox backend."""
     findings = [_python(), *_extras(), *_plugins(toolkit)]
@@ -49,6 +66,23 @@ async def examine(toolkit: Toolkit) -> list[Finding]:
         return [*findings, Finding(name="configuration", verdict="failed", detail=str(problem))]
     findings.append(Finding(name="configuration", verdict="ok", detail="valid"))
     return [*findings, *[await _sandbox(toolkit, name) for name in toolkit.registry.names(Kind.SANDBOX)]]
+
+
+async def examine_training(toolkit: Toolkit, policy: Path | None = None, engine: str | None = None) -> list[Finding]:
+    """Run the canaries of every registered trainer."""
+    findings: list[Finding] = []
+    for name in toolkit.registry.names(Kind.TRAINER):
+        try:
+            trainer = toolkit.make(Kind.TRAINER, name)
+            if isinstance(trainer, Guarded):
+                found = await trainer.examine(toolkit, policy, engine)
+                findings += [replace(one, name=f"{name}: {one.name}") for one in found]
+            else:
+                findings.append(Finding(name=name, verdict="absent", detail="it has no canaries of its own"))
+        except SandmleError as problem:
+            missing = isinstance(problem.__cause__, ImportError)
+            findings.append(Finding(name=name, verdict="absent" if missing else "failed", detail=str(problem)))
+    return findings
 
 
 def _python() -> Finding:

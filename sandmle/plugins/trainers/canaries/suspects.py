@@ -48,12 +48,6 @@ def adapter_suspects(module: Any, score: Scorer) -> tuple[Suspect, ...]:
     )
 
 
-def compute_dtype(module: Any) -> str:
-    """The coarsest floating-point type among the weights, which decides how near log-probs can be."""
-    names = {str(one.dtype).removeprefix("torch.") for one in module.parameters() if one.is_floating_point()}
-    return next((one for one in ("bfloat16", "float16") if one in names), "float32")
-
-
 @contextmanager
 def _scaled(layers: Sequence[Any], scale: Callable[[float], float]) -> Iterator[None]:
     kept = [dict(layer.scaling) for layer in layers]

@@ -16,6 +16,9 @@ from sandmle.core.errors import PluginError
 
 QUESTIONS: Final = ("What is this?", "Count to ten.", "Name a colour.", "def f(x):")
 """Asked at every sync, so that an engine that keeps old keys and values is found out by them."""
+FRESH: Final = 3
+"""As many questions that were never asked before. They are long, so that little of them is known from another: the
+first tokens of a conversation are always the same."""
 TOKENS: Final = 12
 """Of each answer."""
 
@@ -33,6 +36,9 @@ SURE: Final = 5.0
 """Standard errors that such a share must be away from 0."""
 EXPLAINED: Final = 0.2
 """A suspect is the cause when it leaves at most this part of the difference."""
+NEARER: Final = 0.4
+"""Old keys and values are the cause when new questions are answered this much nearer to the trainer than known ones.
+In trials with a cache that forgot nothing it was .15 to .27."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,15 +136,14 @@ class SyncCanary:
             InfrastructureError: the engine failed.
         """
         self._looks += 1
-        # A question begins with what is new in it, so that nothing of a conversation before can be reused.
-        fresh = f"{self._looks * 7919 % 10_007}, and then?"
-        asked = [*QUESTIONS, fresh]
+        asked = [*QUESTIONS, *(_fresh(self._looks * FRESH + number) for number in range(FRESH))]
         probes = await asyncio.gather(*[engine.answer(one, TOKENS, number) for number, one in enumerate(asked)])
         return self.judge(probes, score, suspects)
 
     def judge(self, probes: Sequence[Probe], score: Scorer, suspects: Sequence[Suspect] = ()) -> SyncReport:
-        """Compare. The last probe must be of a question that was never asked before; the others may be."""
+        """Compare. The last `FRESH` probes are of questions that were never asked before; the others may be."""
         now = score(probes)
+        # What the trainer computed for the same answers at the last look: an engine of old weights repeats itself.
         before = [self._before.get(_key(probe)) for probe in probes]
         self._before = {_key(probe): tuple(ours) for probe, ours in zip(probes, now, strict=True)}
         tolerance = TOLERANCE[self._dtype]
@@ -148,9 +153,12 @@ class SyncCanary:
             return SyncReport(gap=math.nan, worst=math.nan, tokens=len(every), tolerance=tolerance, cause=NO_NUMBERS)
         means = [_mean_size(row) for row in apart]
         far = max(means) > tolerance or max(map(abs, every)) > ONE_TOKEN * tolerance
-        known = [(STALE, _known_before(before, now))] if any(before) else []
-        computed = [(one.cause, one.score(probes)) for one in suspects]
-        cause = self._cause(probes, now, [*known, *computed], means, far=far)
+        cause = None
+        # Nearer than this, nothing below could be told from rounding.
+        if far or max(means) > SHARE * FLOOR[self._dtype] / 2:
+            known = [(STALE, before)] if any(before) else []
+            computed = [(one.cause, one.score(probes)) for one in suspects]
+            cause = self._cause(probes, now, [*known, *computed], means, far=far)
         return SyncReport(
             gap=_mean_size(every),
             worst=max(map(abs, every)),
@@ -163,26 +171,25 @@ class SyncCanary:
         self,
         probes: Sequence[Probe],
         now: Sequence[Sequence[float]],
-        suspects: Sequence[tuple[str, Sequence[Sequence[float]]]],
+        suspects: Sequence[tuple[str, Sequence[Sequence[float] | None]]],
         means: Sequence[float],
         *,
         far: bool,
     ) -> str | None:
-        engine = [one for probe in probes for one in probe.log_probs]
-        ours = [one for row in now for one in row]
-        gap = _mean_size(_differences(engine, ours))
         left = []
         for cause, theirs in suspects:
-            flat = [one for row in theirs for one in row]
-            if all(map(math.isfinite, flat)) and self._is_there(engine, ours, flat):
-                left.append((_mean_size(_differences(engine, flat)), cause))
+            rows = [(probe.log_probs, a, b) for probe, a, b in zip(probes, now, theirs, strict=True) if b is not None]
+            engine, ours, suspect = ([one for row in column for one in row] for column in zip(*rows, strict=True))
+            if all(map(math.isfinite, suspect)) and self._is_there(engine, ours, suspect):
+                unexplained = _mean_size(_differences(engine, suspect))
+                left.append((unexplained / _mean_size(_differences(engine, ours)), cause))
         if left:
             least, cause = min(left)
-            if not far or least <= EXPLAINED * gap:
+            if not far or least <= EXPLAINED:
                 return cause
         if not far:
             return None
-        if means[-1] <= EXPLAINED * max(means[:-1]):
+        if fmean(means[-FRESH:]) <= NEARER * fmean(means[:-FRESH]):
             return CACHED
         return UNKNOWN.format(suspects=f"{len(suspects)} tried")
 
@@ -199,15 +206,13 @@ class SyncCanary:
         return share >= SHARE and share >= SURE * error
 
 
+def _fresh(number: int) -> str:
+    """A question of nothing but digits, which begins with its number."""
+    return f"{number}: {7919 ** (number % 97 + 9) % 10**32}?"
+
+
 def _key(probe: Probe) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return probe.prompt_ids, probe.sampled_ids
-
-
-def _known_before(
-    before: Sequence[Sequence[float] | None], now: Sequence[Sequence[float]]
-) -> Sequence[Sequence[float]]:
-    """What the trainer computed for the same answers at the last look; where there was none, what it does now."""
-    return [ours if then is None else then for then, ours in zip(before, now, strict=True)]
 
 
 def _differences(a: Sequence[float], b: Sequence[float]) -> list[float]:

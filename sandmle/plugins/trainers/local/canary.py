@@ -1,6 +1,6 @@
 """The canaries of a policy in this process: what generates is what is trained, and what is trained was sampled."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -8,9 +8,9 @@ import torch
 from sandmle.core.contracts.policy import TrainablePolicy
 from sandmle.core.engine.training import TrainingSequence
 from sandmle.plugins.trainers.canaries.asking import ChatEngine
-from sandmle.plugins.trainers.canaries.suspects import adapter_suspects, compute_dtype
+from sandmle.plugins.trainers.canaries.suspects import adapter_suspects
 from sandmle.plugins.trainers.canaries.sync import Engine, Probe, SyncCanary, SyncReport
-from sandmle.plugins.trainers.local.batches import Weighted, micro_batches
+from sandmle.plugins.trainers.local.batches import MicroBatch, Weighted, micro_batches
 from sandmle.plugins.trainers.local.losses import action_log_probs
 
 
@@ -28,7 +28,7 @@ class PolicyCanary:
         self._policy = policy
         self._temperature = temperature or 1.0
         self._engine = engine or ChatEngine(policy, self._temperature)
-        self._sync = SyncCanary(compute_dtype(policy.module))
+        self._sync = SyncCanary(policy.dtype)
 
     async def look(self) -> SyncReport:
         """Compare engine and trainer.
@@ -56,6 +56,14 @@ class PolicyCanary:
 async def check_sync(policy: TrainablePolicy, temperature: float) -> float:
     """One look without a memory of others; raises and returns as `PolicyCanary.check`."""
     return await PolicyCanary(policy, temperature).check()
+
+
+def trained_rows(batches: Iterable[MicroBatch]) -> Iterator[tuple[int, ...]]:
+    """The ids that the loss looks at, as the tensors have them, one tuple for each sequence."""
+    for batch in batches:
+        targets = batch.ids[:, 1:]
+        for row, mask in zip(targets, batch.trained, strict=True):
+            yield tuple(row[mask].tolist())
 
 
 def _log_probs(module: Any, probe: Probe, temperature: float) -> list[float]:

@@ -82,6 +82,8 @@ class GrpoConfig(OptimizerConfig):
     rollout_gap: Annotated[float, Field(gt=0)] | None = None
     """Mean absolute difference between rollout and recomputed log-probs beyond which training stops. None takes 0.02
     in float32 and 0.1 in bfloat16 (`losses.GAPS` says why)."""
+    reward_canary: bool = True
+    """Before the first step, train a toy for some seconds and stop when its reward does not rise."""
     minibatches: Positive = 2
     epochs: Positive = 1
     """Passes over a step's trajectories."""

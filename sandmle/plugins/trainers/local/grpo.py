@@ -4,7 +4,7 @@ All sampled tokens of a trajectory, in all of its segments, share the advantage 
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,14 @@ class Grpo:
         self._shares = not config.gradient_checkpointing
 
     def update(
-        self, items: Sequence[Weighted], optimizer: Optimizer, *, step: int, rng: random.Random, kept: str
+        self,
+        items: Sequence[Weighted],
+        optimizer: Optimizer,
+        *,
+        step: int,
+        rng: random.Random,
+        kept: str,
+        seen: Callable[[Iterable[MicroBatch]], None] = lambda batches: None,
     ) -> UpdateReport:
         """Train on the sequences of a step, `epochs` times, in minibatches of whole trajectories.
 
@@ -66,6 +73,7 @@ class Grpo:
             step: counted from 1; decides the learning rate.
             rng: shuffles trajectories into minibatches.
             kept: where the last good checkpoint is.
+            seen: shown every batch before the first is trained on.
 
         Raises:
             RunError: a loss or gradient is no finite number.
@@ -75,6 +83,7 @@ class Grpo:
             list(micro_batches(part, self._config.micro_batch_tokens, self._device, share_prompts=self._shares))
             for part in self._split(items, rng)
         ]
+        seen(batch for part in parts for batch in part)
         again = self._config.epochs > 1
         old = [[self._old(batch) for batch in part] if number or again else None for number, part in enumerate(parts)]
         totals = _Totals()
@@ -119,9 +128,9 @@ class Grpo:
             before = self._first(new, batch) if old is None else old[at]
             per_token = policy_loss(new, before, batch.advantages, self._clip)
             divergence = self._divergence(new, batch)
-            per_token = per_token + self._config.kl * divergence
             weights = token_weights(batch, self._config.aggregate, tokens=tokens, sequences=sequences)
-            micro_loss = (per_token * weights).sum()
+            # As in OpenRLHF, the divergence is a mean over tokens however the policy's losses are weighted.
+            micro_loss = (per_token * weights).sum() + self._config.kl * divergence.sum() / tokens
             micro_loss.backward()
             loss += float(micro_loss.detach())
             totals.add(

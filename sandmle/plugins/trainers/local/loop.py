@@ -7,7 +7,7 @@ checkpoint before the step holds weights and optimizer, and every random choice 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,15 +21,17 @@ from sandmle.core.engine.summary import json_ready
 from sandmle.core.engine.tasks import Task
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError
-from sandmle.plugins.trainers.local.canary import check_sync
+from sandmle.plugins.trainers.canaries.toy import check_reward
+from sandmle.plugins.trainers.local.batches import MicroBatch
 from sandmle.plugins.trainers.local.config import GrpoConfig, LocalTrainerConfig
 from sandmle.plugins.trainers.local.evaluating import Evaluator, best_step
 from sandmle.plugins.trainers.local.groups import Group, group_metrics, judge, order_of, weighted
 from sandmle.plugins.trainers.local.grpo import Grpo, UpdateReport
+from sandmle.plugins.trainers.local.guarding import Guard, toy_learner
 from sandmle.plugins.trainers.local.optimizing import Optimizer, prepare
 from sandmle.plugins.trainers.local.output import Output, TrainerState, open_output
 from sandmle.plugins.trainers.local.playing import Stopped, digests, open_stage, read_tasks
-from sandmle.plugins.trainers.local.policies import PROVIDER, open_policy, weights_digest
+from sandmle.plugins.trainers.local.policies import PROVIDER, open_policy, policy_provider, weights_digest
 
 Tell = Callable[[str], None]
 
@@ -74,6 +76,8 @@ async def run_grpo(
         lesson = Lesson(method="grpo", scaffolds=(toolkit.settings.run.scaffold,))
         write_lessons(out, (*read_lessons(config.policy), lesson))
         if output.newest() is None:
+            if config.grpo.reward_canary:
+                await _prove(toolkit, config, tell)
             await _begin(toolkit, config, output)
         newest = output.newest() or 0
         output.point_at_newest(newest)
@@ -120,6 +124,7 @@ class GrpoLoop:
         self._optimizer = Optimizer(policy.module, config.grpo, config.grpo.rate(), config.grpo.steps)
         self._reference_path = config.policy
         self._version = 0
+        self._guard = Guard(toolkit, policy)
         self._evaluator = Evaluator(toolkit, config.grpo, output, crew, validation, drain, tell)
 
     async def run(self, state: TrainerState) -> int:
@@ -136,6 +141,7 @@ class GrpoLoop:
             await self._reference(),
             dtype=self._policy.dtype,
         )
+        await self._guard.begin()
         try:
             await self._evaluator.evaluate(done, self._version)
             while done < self._config.steps:
@@ -159,7 +165,7 @@ class GrpoLoop:
         groups = await self._play(step)
         played = time.monotonic()
         report = await self._update(groups, step, grpo)
-        gap = await check_sync(self._policy, self._temperature)
+        gap = await self._guard.synced()
         trained = time.monotonic()
         line: dict[str, Any] = {
             "step": step,
@@ -202,13 +208,27 @@ class GrpoLoop:
             return None
         rng = random.Random(derived(self._rng_seed, "minibatches", step))
         kept = str(self._output.checkpoint(step - 1))
+        episodes = [episode for group in groups for episode in group.episodes]
         self._policy.weights_changed()
+
+        def seen(batches: Iterable[MicroBatch]) -> None:
+            self._guard.audit(batches, episodes)
+
         try:
-            report = await asyncio.to_thread(grpo.update, items, self._optimizer, step=step, rng=rng, kept=kept)
+            report = await asyncio.to_thread(
+                grpo.update, items, self._optimizer, step=step, rng=rng, kept=kept, seen=seen
+            )
         finally:
             self._policy.weights_changed()
         self._version += 1
         return report
+
+
+async def _prove(toolkit: Toolkit, config: LocalTrainerConfig, tell: Tell) -> None:
+    """The reward canary, before anything is spent on the run itself."""
+    report = await check_reward(toolkit, policy_provider(toolkit), toy_learner(config, run_grpo))
+    report.require()
+    tell(f"reward canary: from {report.rewards[0]:.2f} to {report.rewards[-1]:.2f} on a toy task")
 
 
 async def _begin(toolkit: Toolkit, config: LocalTrainerConfig, output: Output) -> None:
@@ -235,7 +255,10 @@ def _record_of(
     return {
         "method": "grpo",
         "run": run,
-        "grpo": {**grpo.model_dump(mode="json", exclude_none=True), "learning_rate": grpo.rate()},
+        "grpo": {
+            **grpo.model_dump(mode="json", exclude_none=True, exclude={"reward_canary"}),
+            "learning_rate": grpo.rate(),
+        },
         "dtype": toolkit.settings.options("llm", PROVIDER).get("dtype", "float32"),
         "reward": dict(settings.reward.presets[settings.run.reward]),
         "plugin": {kind: settings.plugin[kind] for kind in _PLAYING if kind in settings.plugin},

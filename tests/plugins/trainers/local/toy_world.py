@@ -224,6 +224,7 @@ def grpo_config(policy: Path, validation: Path | None = None, **grpo) -> LocalTr
         "warmup_steps": 1,
         "learning_rate": 5e-3,
         "evaluate_every": 2,
+        "reward_canary": False,
     }
     return LocalTrainerConfig.model_validate(
         {"policy": policy, "validation": validation, "shape": SHAPE, "grpo": {**defaults, **grpo}}
