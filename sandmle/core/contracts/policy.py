@@ -69,7 +69,7 @@ class TrainablePolicy(ChatModel, Protocol):
         ...
 
     def add_adapter(self, shape: AdapterShape, rng_seed: int) -> None:
-        """Freeze the weights and put a new LoRA adapter on them, in float32; does nothing where there is one already."""
+        """Freeze the weights and put a new LoRA adapter on them, in float32; does nothing where there is one."""
         ...
 
     def train_all(self) -> None:
