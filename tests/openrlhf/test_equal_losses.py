@@ -18,7 +18,7 @@ from sandmle.core.engine.training import TrainingSequence
 from sandmle.plugins.trainers.local.batches import Weighted, micro_batches
 from sandmle.plugins.trainers.local.config import GrpoConfig
 from sandmle.plugins.trainers.local.grpo import Grpo
-from sandmle.plugins.trainers.local.losses import action_log_probs
+from sandmle.plugins.trainers.local.losses import Clip, action_log_probs, k3, policy_loss
 from sandmle.plugins.trainers.local.optimizing import Optimizer
 
 TOLERANCE = 1e-5
@@ -108,6 +108,30 @@ def around(rng: random.Random, one: TrainingSequence, module) -> TrainingSequenc
     return replace(one, rollout_log_probs=tuple(found))
 
 
+@given(st.lists(st.tuples(*[st.floats(-30, 0)] * 3, st.floats(-3, 3)), min_size=1, max_size=9))
+def test_each_token_s_loss_divergence_and_their_gradients_are_theirs_far_away_too(rows):
+    from openrlhf.models import PolicyLoss
+    from openrlhf.models.utils import compute_approx_kl
+
+    new, old, reference, advantages = torch.tensor(rows, dtype=torch.float32).T
+    found = []
+    for mine in (True, False):
+        now = new.clone().requires_grad_()
+        if mine:
+            loss, far = policy_loss(now, old, advantages, Clip(low=0.2, high=0.28)), k3(now, reference)
+        else:
+            # One row and one column a token: the mean over rows is each token's loss, over their number.
+            columns = [one[:, None] for one in (now, old, advantages, torch.ones_like(new))]
+            loss = PolicyLoss(0.2, 0.28)(*columns)[0] * len(new)
+            far = compute_approx_kl(now, reference, kl_estimator="k3")
+        (loss.sum() + far.sum()).backward()
+        found.append((loss.sum().item(), far.detach(), now.grad))
+    (our_loss, our_far, our_gradient), (their_loss, their_far, their_gradient) = found
+    assert our_loss == pytest.approx(their_loss, rel=1e-5, abs=1e-5)
+    torch.testing.assert_close(our_far, their_far, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(our_gradient, their_gradient, atol=1e-5, rtol=1e-5)
+
+
 def their_update(build, args, tokenizer, twins, reference, made) -> tuple[float, dict[str, torch.Tensor]]:
     generator, maker = build.samples_generator(args, tokenizer), build.experience_maker(args, tokenizer)
     samples = [generator._process_response_into_experience(build.response(one), max_len=4096) for one in made]
@@ -171,7 +195,7 @@ def test_loss_and_gradients_are_theirs(
     assert_same(our_update(config, twins, reference, made, rewards), theirs)
 
 
-@pytest.mark.parametrize("aggregate", ["token-mean"])
+@pytest.mark.parametrize("aggregate", ["token-mean", "seq-mean-token-mean"])
 @given(rng=RANDOM, micro=st.integers(1, 4), weight=st.sampled_from([0.01, 0.5]))
 @examples(max_examples=8, phases=[Phase.generate])
 def test_the_k3_divergence_is_weighted_as_theirs(

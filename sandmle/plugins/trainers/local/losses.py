@@ -13,6 +13,10 @@ GAPS: Final = {"float32": 0.02, "bfloat16": 0.1}
 pass beyond which they are taken for another policy's. In float32 it is about 1e-6, so that 0.02 is an update or more.
 In bfloat16 a logit of 8 to 16 is rounded by up to 2^-5 = 0.03, and generator and trainer, whose sums have other
 orders, round apart: 0.003 to 0.03 in the mean is usual, an engine with other weights gives some tenths."""
+FARTHEST: Final = 20.0
+"""Largest logarithm of an importance ratio, as in OpenRLHF; past it, exp() would soon be infinite."""
+MOST_K3: Final = 10.0
+"""Largest value of the k3 estimate, as in OpenRLHF; a token beyond it has no gradient of its divergence."""
 HEAD_TOKENS: Final = 2048
 """Sampled tokens whose logits are held at a time under gradient checkpointing: 1.2 GB in float32 at 150,000 words."""
 
@@ -77,7 +81,7 @@ def _hidden(backbone: Any, batch: MicroBatch) -> torch.Tensor:
 
 def policy_loss(new: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor, clip: Clip) -> torch.Tensor:
     """PPO's clipped loss of each token, [N]: -min(r A, clip(r, 1 - low, 1 + high) A) with r = exp(new - old)."""
-    ratio = (new - old).exp()
+    ratio = (new - old).clamp(-FARTHEST, FARTHEST).exp()
     clipped = ratio.clamp(1 - clip.low, 1 + clip.high)
     return -torch.minimum(ratio * advantages, clipped * advantages)
 
@@ -90,8 +94,8 @@ def clipped_share(new: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor
 
 def k3(new: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """Schulman's low-variance estimate of the divergence from the reference, [N]: e^d - d - 1, d = ref - new."""
-    difference = reference - new
-    return difference.exp() - difference - 1
+    difference = (reference - new).clamp(max=MOST_K3)
+    return (difference.exp() - difference - 1).clamp(max=MOST_K3)
 
 
 def token_weights(batch: MicroBatch, aggregate: str, *, tokens: int, sequences: int) -> torch.Tensor:
