@@ -1,0 +1,119 @@
+"""The driver of the GPU check: stages fail, hang and run out of time, and what was found is there nevertheless."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SPEAKING = """
+from plan import begin
+_, findings, _ = begin()
+findings.row("what", "figure")
+findings.facts(number=3)
+{then}
+findings.finish()
+"""
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A driver over stages that are written by the tests."""
+    import driver as module
+    from plan import SMALL, Plan
+
+    scripts = tmp_path / "scripts" / "gpu_check"
+    scripts.mkdir(parents=True)
+    (scripts / "plan.py").symlink_to(ROOT / "scripts" / "gpu_check" / "plan.py")
+    for name in ("work", "heavy", "out"):
+        (tmp_path / name).mkdir()
+    plan = Plan(
+        root=tmp_path,
+        work=tmp_path / "work",
+        heavy=tmp_path / "heavy",
+        size="toy",
+        device="cpu",
+        dtype="bfloat16",
+        amounts=SMALL,
+    )
+
+    def run(stages: dict[str, str], seconds: float = 60, limit_s: float = 30, least_s: float = 0) -> tuple[bool, dict]:
+        for name, then in stages.items():
+            (scripts / f"{name}.py").write_text(SPEAKING.format(then=then), "utf-8")
+        one = module.Driver(plan, tmp_path / "out", time.monotonic() + seconds + module.LAST_S, 1.0)
+        try:
+            one.run([module.Stage(name=n, script=f"{n}.py", limit_s=limit_s, least_s=least_s) for n in stages])
+            well = one.finish(time.time())
+        finally:
+            one.stop()
+        return well, json.loads((tmp_path / "out" / "gpu_check.json").read_text("utf-8"))
+
+    return run
+
+
+def test_what_every_stage_found_is_in_the_table_and_the_file(driver, tmp_path: Path):
+    well, document = driver({"one": "", "two": ""})
+    assert well
+    assert [stage["facts"] for stage in document["stages"].values()] == [{"number": 3}, {"number": 3}]
+    assert (tmp_path / "out" / "gpu_check.md").read_text("utf-8").count("| what | figure |") == 3
+
+
+def test_a_stage_that_fails_stops_no_other_and_the_end_of_its_log_is_shown(driver, capsys: pytest.CaptureFixture[str]):
+    well, document = driver({"one": "raise ValueError('of its own')", "two": ""})
+    assert not well
+    assert {name: one["verdict"] for name, one in document["stages"].items()} == {"one": "FAILED", "two": "ok"}
+    assert document["stages"]["one"]["rows"] == [["what", "figure"]]
+    assert "=== the end of one's log" in capsys.readouterr().out
+
+
+def test_a_problem_is_a_failure(driver):
+    well, document = driver({"one": "findings.expect(1 > 2, 'one is not more than two')"})
+    assert not well
+    assert document["stages"]["one"]["problems"] == ["one is not more than two"]
+
+
+def test_a_stage_that_hangs_is_ended_with_its_children(driver, tmp_path: Path):
+    pid = tmp_path / "pid"
+    hang = (
+        f"import subprocess; c = subprocess.Popen(['sleep', '60']); open({str(pid)!r}, 'w').write(str(c.pid)); c.wait()"
+    )
+    well, document = driver({"one": hang, "two": ""}, limit_s=3)
+    assert not well
+    assert {name: one["verdict"] for name, one in document["stages"].items()} == {"one": "FAILED", "two": "ok"}
+    assert not Path(f"/proc/{pid.read_text()}").exists() or "Z" in Path(f"/proc/{pid.read_text()}/stat").read_text()
+
+
+def test_a_stage_for_which_no_time_is_left_is_named(driver):
+    _, document = driver({"one": "", "two": ""}, seconds=10, least_s=8)
+    assert document["left_out"] == {"one": "no time was left for it"}
+    assert document["stages"]["two"]["verdict"] == "ok"
+
+
+def test_wheels_of_the_list_are_pinned_one_version_each():
+    lines = (ROOT / "scripts" / "gpu_check" / "wheels.txt").read_text("utf-8").split()
+    names = [line.partition("==")[0] for line in lines]
+    assert all("==" in line for line in lines)
+    assert len(names) == len(set(names))
+
+
+def test_the_script_says_what_is_missing_where_there_is_no_python_to_run_with(tmp_path: Path):
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "gpu_check.sh").write_text((ROOT / "scripts" / "gpu_check.sh").read_text("utf-8"), "utf-8")
+    told = subprocess.run(
+        ["bash", str(tmp_path / "scripts" / "gpu_check.sh"), "--cpu-small"],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin"},
+        check=False,
+    )
+    assert told.returncode == 2
+    assert "docs/gpu-check.md" in told.stderr
+
+
+def test_the_help_names_its_options():
+    words = [sys.executable, str(ROOT / "scripts" / "gpu_check" / "driver.py"), "--help"]
+    told = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert {"--minutes", "--size", "--cpu-small", "--out"} <= set(told.stdout.replace("[", " ").split())
