@@ -2,30 +2,27 @@
 
 import asyncio
 import hashlib
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from sandmle.core.contracts.benchmark import Benchmark
 from sandmle.core.contracts.llm import ChatModel
-from sandmle.core.contracts.tracker import Tracker
+from sandmle.core.engine.announcing import announcing
 from sandmle.core.engine.budget import Budget, Cap, Caps
 from sandmle.core.engine.crews import check_names, open_chat_model, open_crew
 from sandmle.core.engine.rollout import Plan, Rollout
 from sandmle.core.engine.settings import BudgetSettings, RunSettings
-from sandmle.core.engine.store import RunStore, open_store, read_charges
+from sandmle.core.engine.store import open_store, read_charges
 from sandmle.core.engine.summary import RunSummary, summarize_run
 from sandmle.core.engine.tasks import Task, read_task
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import ConfigError, SandmleError, StoreError, TaskError, boundary
-from sandmle.core.hooks.events import Event, RunFinished, RunStarted
+from sandmle.core.errors import ConfigError, TaskError
+from sandmle.core.hooks.events import RunFinished, RunStarted
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.episode import Outcome
-
-log = logging.getLogger(__name__)
 
 _PLAYING: Final = (Kind.LLM, Kind.SANDBOX, Kind.SCAFFOLD, Kind.MILESTONE)
 """Kinds whose plugin sections decide what an episode is. Where tasks lie does not: their hashes are compared."""
@@ -59,7 +56,7 @@ async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSum
         model = await stack.enter_async_context(open_chat_model(toolkit, settings.model))
         _check_prices(model, caps)
         store = stack.enter_context(open_store(out, record_of(toolkit, tasks)))
-        announcer = stack.enter_context(_announcing(toolkit, store, trackers))
+        announcer = stack.enter_context(announcing(toolkit, store.add_event, trackers))
         announcer.emit(RunStarted(run_id=plan.run_id, episodes=expected, done=len(store.done)))
         if len(store.done) < expected:
             crew = await stack.enter_async_context(open_crew(toolkit, model))
@@ -153,42 +150,3 @@ def _plan(settings: RunSettings, tasks: Sequence[Task], out: Path) -> Plan:
         concurrency=settings.concurrency,
         infrastructure_retries=settings.infrastructure_retries,
     )
-
-
-class _Announcer:
-    """Tells of each event: the event log, the plugins, the trackers. None of the latter can stop a run."""
-
-    def __init__(self, toolkit: Toolkit, store: RunStore, trackers: dict[str, Tracker]) -> None:
-        self._toolkit = toolkit
-        self._store = store
-        self._trackers = trackers
-
-    def emit(self, event: Event) -> None:
-        self._store.add_event(event)
-        self._toolkit.plugins.emit(event)
-        for name, tracker in self._trackers.items():
-            with _only_logged(f"tracker {name!r} failed on {type(event).__name__}"):
-                tracker.record(event)
-
-    def close(self) -> None:
-        for name, tracker in self._trackers.items():
-            with _only_logged(f"tracker {name!r} failed to close"):
-                tracker.close()
-
-
-@contextmanager
-def _announcing(toolkit: Toolkit, store: RunStore, trackers: dict[str, Tracker]) -> Iterator[_Announcer]:
-    announcer = _Announcer(toolkit, store, trackers)
-    try:
-        yield announcer
-    finally:
-        announcer.close()
-
-
-@contextmanager
-def _only_logged(what: str) -> Iterator[None]:
-    try:
-        with boundary(StoreError, what):
-            yield
-    except SandmleError as problem:
-        log.warning("%s", problem, exc_info=problem)

@@ -1,5 +1,6 @@
 """What happened, one frozen dataclass per event. Adding a field breaks nobody."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -73,3 +74,17 @@ class RunFinished(Event):
     episodes: int
     infrastructure: int
     """Slots left out after their retries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainStepFinished(Event):
+    """A distributed training made a step, or an evaluation."""
+
+    run_id: str
+    kind: str
+    """`step` or `evaluation`."""
+    step: int
+    steps: int
+    """Steps the training will have when complete."""
+    figures: Mapping[str, float]
+    """By the engine's own names."""

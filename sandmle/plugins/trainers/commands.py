@@ -1,25 +1,40 @@
 """`sandmle train`: make a better policy."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sandmle.core.errors import ConfigError
+from sandmle.plugins.trainers.options import (
+    Adapter,
+    Assignments,
+    Assume,
+    DryRun,
+    Gpus,
+    Json,
+    Nodes,
+    Out,
+    Policy,
+    RayAddress,
+    RecipeName,
+    RngSeed,
+    Tasks,
+    Trainer,
+)
+
 if TYPE_CHECKING:
+    import asyncio
+
     from sandmle.core.engine.toolkit import Toolkit
     from sandmle.plugins.trainers.local.config import LocalTrainerConfig
+    from sandmle.plugins.trainers.recipes import Recipe
 
 STOPPED_SHORT = 3
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; progress goes to stderr.")]
-Assignments = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one configuration key; may be repeated.")
-]
-Tasks = Annotated[Path, typer.Option("--tasks", help="Directory of training task directories.")]
-Out = Annotated[Path, typer.Option("-o", "--out", help="Output directory; the same command resumes it.")]
-RngSeed = Annotated[int | None, typer.Option("--rng-seed", help="Decides every random choice.")]
+LOCAL, OPENRLHF = "local", "openrlhf"
 
 train_app = typer.Typer(no_args_is_help=True, help="Train policies: imitate demonstrations, then learn by doing.")
 
@@ -27,28 +42,184 @@ train_app = typer.Typer(no_args_is_help=True, help="Train policies: imitate demo
 @train_app.command()
 def sft(
     context: typer.Context,
-    demos: Annotated[list[Path], typer.Option("--demos", help="Run directory of demonstrations; may be repeated.")],
-    tasks: Tasks,
-    out: Out,
-    policy: Annotated[
-        Path | None, typer.Option(help="Checkpoint to start from; default: one made from scratch.")
+    demos: Annotated[
+        list[Path] | None, typer.Option("--demos", help="Run directory of demonstrations; may be repeated.")
     ] = None,
+    tasks: Tasks = None,
+    out: Out = None,
+    trainer: Trainer = LOCAL,
+    recipe: RecipeName = None,
+    policy: Policy = None,
     keep: Annotated[str | None, typer.Option(help="all, valid or medal: which demonstrations are imitated.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the demonstrations.")] = None,
+    gpus: Gpus = None,
     rng_seed: RngSeed = None,
+    dry_run: DryRun = False,
     assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
-    """Imitate stored episodes of the training tasks; makes tokenizer and policy from scratch."""
-    from sandmle.core.engine.interrupts import run_until_interrupted
-
+    """Imitate stored episodes of the training tasks; locally, without a policy, one is made from scratch."""
     words = {
-        "plugin.trainer.local.policy": str(policy) if policy else None,
-        "plugin.trainer.local.sft.keep": keep,
-        "plugin.trainer.local.sft.epochs": epochs,
+        f"plugin.trainer.{trainer}.policy": policy,
+        f"plugin.trainer.{trainer}.sft.keep": keep,
+        f"plugin.trainer.{trainer}.sft.epochs": epochs,
+        f"plugin.trainer.{trainer}.gpus": gpus if trainer == OPENRLHF else None,
         "run.rng_seed": rng_seed,
     }
-    toolkit, config = _prepared(context, assignments, words)
+    toolkit, chosen = _prepared(context, trainer, recipe, None, assignments, words)
+    if trainer != LOCAL:
+        raise ConfigError(f"the trainer {trainer!r} has no SFT; take --trainer local")
+    _refuse_cluster(gpus, None, None)
+    if dry_run:
+        _show_local(toolkit, chosen, None, as_json)
+        return
+    _imitate_locally(toolkit, _given(demos, "--demos"), _given(tasks, "--tasks"), _given(out, "-o"), as_json)
+
+
+@train_app.command()
+def grpo(
+    context: typer.Context,
+    tasks: Tasks = None,
+    out: Out = None,
+    trainer: Trainer = LOCAL,
+    recipe: RecipeName = None,
+    policy: Policy = None,
+    validation: Annotated[Path | None, typer.Option(help="Directory of validation task directories.")] = None,
+    adapter: Adapter = None,
+    steps: Annotated[int | None, typer.Option(help="Updates.")] = None,
+    group_size: Annotated[int | None, typer.Option("-k", "--group-size", help="Episodes per task and step.")] = None,
+    reward: Annotated[str | None, typer.Option(help="Reward preset.")] = None,
+    gpus: Gpus = None,
+    nodes: Nodes = None,
+    ray_address: RayAddress = None,
+    rng_seed: RngSeed = None,
+    dry_run: DryRun = False,
+    assume: Assume = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Learn by doing: trajectory-wise GRPO in the configured sandbox and scaffold."""
+    section = f"plugin.trainer.{trainer}"
+    words = {
+        f"{section}.policy": policy,
+        f"{section}.validation": str(validation) if validation else None,
+        f"{section}.grpo.adapter": adapter,
+        f"{section}.grpo.steps": steps,
+        f"{section}.grpo.group_size": group_size,
+        "run.reward": reward,
+        "run.rng_seed": rng_seed,
+    }
+    if trainer == OPENRLHF:
+        words |= {f"{section}.gpus": gpus, f"{section}.nodes": nodes, f"{section}.ray_address": ray_address}
+    toolkit, chosen = _prepared(context, trainer, recipe, adapter, assignments, words)
+    if trainer == OPENRLHF:
+        from sandmle.plugins.trainers.openrlhf.commands import show_grpo, start_grpo
+
+        if dry_run:
+            show_grpo(toolkit, chosen, tasks=tasks, out=out, assume=assume or [], as_json=as_json)
+            return
+        summary = start_grpo(toolkit, tasks=_given(tasks, "--tasks"), out=_given(out, "-o"), tell=_tell)
+        _finish(summary, as_json, f"{summary['steps']} steps; the result is {summary['policy']}")
+        return
+    _refuse_cluster(gpus, nodes, ray_address)
+    if trainer != LOCAL:
+        if dry_run:
+            raise ConfigError(
+                f"--dry-run is for the trainers {LOCAL} and {OPENRLHF}; {trainer!r} cannot say what it does"
+            )
+        _train_by_plugin(toolkit, trainer, _given(tasks, "--tasks"), _given(out, "-o"), as_json)
+        return
+    if dry_run:
+        _show_local(toolkit, chosen, assume or [], as_json)
+        return
+    if chosen is not None and chosen.model and _local_section(toolkit).policy is None:
+        raise ConfigError(
+            f"recipe {chosen.name!r} starts from {chosen.model}: download it, and name it by --policy FOLDER"
+        )
+    _learn_locally(toolkit, _given(tasks, "--tasks"), _given(out, "-o"), as_json)
+
+
+@train_app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="One recipe, in full.")] = None, as_json: Json = False
+) -> None:
+    """List the recipes, or say all that one sets."""
+    from sandmle.plugins.trainers.recipes import read_recipe, recipe_names
+
+    found = [read_recipe(name)] if name else [read_recipe(one) for one in recipe_names()]
+    if as_json:
+        typer.echo(json.dumps({"recipes": [asdict(one) for one in found]}, indent=2))
+        return
+    for one in found:
+        typer.echo(f"{one.name:20} {'/'.join(one.trainers):15} {one.summary}")
+    if name:
+        typer.echo("\n" + found[0].text)
+        for trainer, values in found[0].values.items():
+            typer.echo(f"\nfor the trainer {trainer}:")
+            typer.echo("\n".join(f"  {key} = {json.dumps(value)}" for key, value in values.items()))
+
+
+def _prepared(
+    context: typer.Context,
+    trainer: str,
+    recipe: str | None,
+    adapter: bool | None,
+    assignments: list[str] | None,
+    words: Mapping[str, Any],
+) -> "tuple[Toolkit, Recipe | None]":
+    from sandmle.core.engine.config import parse_assignments
+    from sandmle.core.hooks.registry import Kind
+    from sandmle.plugins.trainers.recipe_layer import with_recipe
+
+    context.obj.registry.spec(Kind.TRAINER, trainer)
+    given = {
+        **parse_assignments(assignments or []),
+        **{key: value for key, value in words.items() if value is not None},
+    }
+    return with_recipe(context.obj, recipe, trainer, adapter, given)
+
+
+def _local_section(toolkit: "Toolkit") -> "LocalTrainerConfig":
+    from sandmle.plugins.trainers.local.config import LocalTrainerConfig
+
+    return LocalTrainerConfig.model_validate(toolkit.settings.options("trainer", LOCAL))
+
+
+def _made(toolkit: "Toolkit") -> "LocalTrainerConfig":
+    from sandmle.core.hooks.registry import Kind
+
+    # Built once to have a missing package named with the extra that brings it.
+    toolkit.make(Kind.TRAINER, LOCAL)
+    return _local_section(toolkit)
+
+
+def _show_local(toolkit: "Toolkit", recipe: "Recipe | None", assume: list[str] | None, as_json: bool) -> None:
+    """The resolved configuration; of GRPO, where `assume` is a list, the estimate, too."""
+    from sandmle.plugins.trainers.dry_run import config_words, estimate_words, local_estimate
+
+    config, run = _local_section(toolkit), toolkit.settings.run
+    found = None if assume is None else local_estimate(config, run, recipe, assume)
+    if as_json:
+        record = {
+            "trainer": LOCAL,
+            "recipe": recipe.name if recipe else None,
+            "model": recipe.model if recipe else None,
+            "config": {"run": run.model_dump(mode="json"), "local": config.model_dump(mode="json")},
+            "estimate": found,
+        }
+        typer.echo(json.dumps(record, indent=2))
+        return
+    parts = [f"recipe {recipe.name}: {recipe.summary}\n{recipe.text}"] if recipe else []
+    if recipe and recipe.model and config.policy is None:
+        parts.append(f"it starts from {recipe.model}, to be named as a folder: --policy FOLDER")
+    parts.append(config_words(config, run, LOCAL).rstrip())
+    typer.echo("\n\n".join([*parts, *([estimate_words(found)] if found else [])]))
+
+
+def _imitate_locally(toolkit: "Toolkit", demos: list[Path], tasks: Path, out: Path, as_json: bool) -> None:
+    from sandmle.core.engine.interrupts import run_until_interrupted
+
+    config = _made(toolkit)
     from sandmle.plugins.trainers.local.sft import run_sft
 
     summary = run_until_interrupted(
@@ -58,36 +229,10 @@ def sft(
     _finish(asdict(summary), as_json, f"{summary.epochs} epochs, loss {last}; the policy is local/{out}")
 
 
-@train_app.command()
-def grpo(
-    context: typer.Context,
-    tasks: Tasks,
-    out: Out,
-    policy: Annotated[Path | None, typer.Option(help="Checkpoint to start from, or `train sft`'s output.")] = None,
-    validation: Annotated[Path | None, typer.Option(help="Directory of validation task directories.")] = None,
-    adapter: Annotated[
-        bool | None, typer.Option("--lora/--full", help="Train a LoRA adapter (the default), or all weights.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Updates.")] = None,
-    group_size: Annotated[int | None, typer.Option("-k", "--group-size", help="Episodes per task and step.")] = None,
-    reward: Annotated[str | None, typer.Option(help="Reward preset.")] = None,
-    rng_seed: RngSeed = None,
-    assignments: Assignments = None,
-    as_json: Json = False,
-) -> None:
-    """Learn by doing: trajectory-wise GRPO in the configured sandbox and scaffold."""
+def _learn_locally(toolkit: "Toolkit", tasks: Path, out: Path, as_json: bool) -> None:
     from sandmle.core.engine.interrupts import run_until_interrupted
 
-    words = {
-        "plugin.trainer.local.policy": str(policy) if policy else None,
-        "plugin.trainer.local.validation": str(validation) if validation else None,
-        "plugin.trainer.local.grpo.adapter": adapter,
-        "plugin.trainer.local.grpo.steps": steps,
-        "plugin.trainer.local.grpo.group_size": group_size,
-        "run.reward": reward,
-        "run.rng_seed": rng_seed,
-    }
-    toolkit, config = _prepared(context, assignments, words)
+    config = _made(toolkit)
     from sandmle.plugins.trainers.local.loop import run_grpo
 
     summary = run_until_interrupted(
@@ -96,18 +241,32 @@ def grpo(
     _finish(asdict(summary), as_json, f"{summary.steps} steps, best {summary.best_step}; the policy is local/{out}")
 
 
-def _prepared(
-    context: typer.Context, assignments: list[str] | None, words: dict[str, Any]
-) -> "tuple[Toolkit, LocalTrainerConfig]":
-    from sandmle.core.engine.config import parse_assignments
+def _train_by_plugin(toolkit: "Toolkit", trainer: str, tasks: Path, out: Path, as_json: bool) -> None:
+    from sandmle.core.engine.interrupts import run_until_interrupted
     from sandmle.core.hooks.registry import Kind
-    from sandmle.plugins.trainers.local.config import LocalTrainerConfig
 
-    toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []), words)
-    # Built once to have a missing package named with the extra that brings it.
-    toolkit.make(Kind.TRAINER, "local")
-    config = LocalTrainerConfig.model_validate(toolkit.settings.options("trainer", "local"))
-    return toolkit, config
+    made = toolkit.make(Kind.TRAINER, trainer)
+
+    async def train(drain: "asyncio.Event") -> bool:
+        await made.train(toolkit, tasks, out, drain)
+        return not drain.is_set()
+
+    _finish({"out": str(out), "complete": run_until_interrupted(train)}, as_json, f"{trainer} wrote {out}")
+
+
+def _refuse_cluster(gpus: int | None, nodes: int | None, ray_address: str | None) -> None:
+    if (gpus or 1) > 1 or (nodes or 1) > 1 or ray_address:
+        raise ConfigError(
+            "several GPUs, several nodes and Ray are for --trainer openrlhf; the local trainer works in one process on "
+            "a CPU or on the GPU that plugin.llm.local.device names"
+        )
+
+
+def _given(value: Any, option: str) -> Any:
+    """What only a dry run can do without."""
+    if not value:
+        raise ConfigError(f"{option} is missing; only --dry-run does without")
+    return value
 
 
 def _tell(line: str) -> None:

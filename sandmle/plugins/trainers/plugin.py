@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sandmle.core.hooks.hookspecs import hookimpl
 from sandmle.core.hooks.registry import Spec
 from sandmle.plugins.trainers.local.config import LocalTrainerConfig
+from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
 
 if TYPE_CHECKING:
     import typer
@@ -19,9 +20,15 @@ def _make_local(config: LocalTrainerConfig) -> "Trainer":
     return LocalTrainer(config)
 
 
+def _make_openrlhf(config: OpenRlhfConfig) -> "Trainer":
+    from sandmle.plugins.trainers.openrlhf.trainer import OpenRlhfTrainer
+
+    return OpenRlhfTrainer(config)
+
+
 @hookimpl
 def sandmle_register_trainers() -> "Sequence[Spec[Trainer]]":
-    """Offer the local trainer."""
+    """Offer both trainers."""
     return [
         Spec(
             name="local",
@@ -29,7 +36,14 @@ def sandmle_register_trainers() -> "Sequence[Spec[Trainer]]":
             make=_make_local,
             config=LocalTrainerConfig,
             extra="train",
-        )
+        ),
+        Spec(
+            name="openrlhf",
+            summary="the same with OpenRLHF on Ray, vLLM and DeepSpeed, from one GPU to several nodes",
+            make=_make_openrlhf,
+            config=OpenRlhfConfig,
+            extra="openrlhf",
+        ),
     ]
 
 

@@ -88,8 +88,9 @@ class EngineSection(_Section):
 
     colocate: bool = True
     """vLLM and DeepSpeed take turns on the same GPUs. Otherwise half of every node's GPUs generate."""
-    tensor_parallel: Positive = 1
-    """GPUs of one vLLM engine."""
+    tensor_parallel: Positive | None = None
+    """GPUs of one vLLM engine. None takes the smallest number whose share of the weights leaves room for keys and
+    values, as far as the GPUs of a node go."""
     sequence_parallel: Positive | None = None
     """GPUs that share one long sequence in training (ring attention). None takes the smallest number that brings one
     copy of a sequence's logits in 32 bits below 8 GiB, as far as the GPUs of a node go."""

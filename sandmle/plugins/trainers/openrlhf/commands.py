@@ -1,0 +1,133 @@
+"""What `sandmle train` does under the OpenRLHF trainer."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from sandmle.core.engine.toolkit import Toolkit
+    from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
+    from sandmle.plugins.trainers.openrlhf.planning import Launch
+    from sandmle.plugins.trainers.recipes import Recipe
+
+DRY_OUT: Final = Path("train-out")
+"""Stands for the output directory in a dry run that names none."""
+
+
+def read_section(toolkit: "Toolkit") -> "OpenRlhfConfig":
+    """The trainer's own section of the configuration."""
+    from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
+
+    return OpenRlhfConfig.model_validate(toolkit.settings.options("trainer", "openrlhf"))
+
+
+def show_grpo(
+    toolkit: "Toolkit",
+    recipe: "Recipe | None",
+    *,
+    tasks: Path | None,
+    out: Path | None,
+    assume: list[str],
+    as_json: bool,
+) -> None:
+    """Print the resolved command, the files it would write, and the estimate; start nothing."""
+    from sandmle.plugins.trainers.openrlhf.planning import plan_grpo
+
+    launch = plan_grpo(toolkit, read_section(toolkit), tasks=tasks, out=out or DRY_OUT)
+    found = _estimate(launch, recipe, toolkit.settings.run.episode_timeout_s, assume)
+    if as_json:
+        typer.echo(json.dumps(_record(launch, recipe, found), indent=2))
+    else:
+        typer.echo(_words(launch, recipe, found))
+
+
+def start_grpo(toolkit: "Toolkit", *, tasks: Path, out: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Train; gives the summary."""
+    from sandmle.core.engine.interrupts import run_until_interrupted
+    from sandmle.plugins.trainers.openrlhf.launch import run_openrlhf
+
+    config = read_section(toolkit)
+    summary = run_until_interrupted(
+        lambda drain: run_openrlhf(toolkit, config, tasks=tasks, out=out, drain=drain, tell=tell)
+    )
+    return asdict(summary)
+
+
+def _estimate(launch: "Launch", recipe: "Recipe | None", episode_timeout_s: float, assume: list[str]) -> Any:
+    from sandmle.plugins.trainers.dry_run import estimated
+    from sandmle.plugins.trainers.estimate import Plan
+
+    config = launch.config
+    plan = Plan(
+        steps=config.grpo.steps,
+        trajectories=config.grpo.trajectories,
+        devices=config.world,
+        max_tokens=config.max_tokens,
+        episode_timeout_s=episode_timeout_s,
+        adapter=config.grpo.adapter,
+        kl=bool(config.grpo.kl),
+    )
+    return estimated(plan, launch.facts, recipe.assume if recipe else {}, assume)
+
+
+def _record(launch: "Launch", recipe: "Recipe | None", found: Any) -> dict[str, Any]:
+    from sandmle.plugins.trainers.dry_run import file_record
+    from sandmle.plugins.trainers.openrlhf.command import ENTRY
+
+    return {
+        "trainer": "openrlhf",
+        "recipe": recipe.name if recipe else None,
+        "command": [sys.executable, "-m", ENTRY, *launch.flags],
+        "environment": dict(launch.environment),
+        "files": [file_record(path, text) for path, text in launch.files.items()],
+        "prompts": {"path": str(launch.paths.prompts), "rows": launch.rows, "tasks": launch.tasks},
+        "placement": asdict(launch.place),
+        "memory": _memory(launch),
+        "warnings": launch.warnings,
+        "estimate": found,
+    }
+
+
+def _words(launch: "Launch", recipe: "Recipe | None", found: Any) -> str:
+    from sandmle.plugins.trainers.dry_run import estimate_words
+    from sandmle.plugins.trainers.openrlhf.command import ENTRY, shell
+
+    parts = [f"recipe {recipe.name}: {recipe.summary}\n{recipe.text}"] if recipe else []
+    command = shell(["python", "-m", ENTRY, *launch.flags])
+    environment = " \\\n".join(shell([f"{name}={value}"]) for name, value in launch.environment.items())
+    parts.append(f"command:\n{environment} \\\n{command}")
+    parts.append("\n\n".join(_file_words(path, text) for path, text in launch.files.items()))
+    if not launch.tasks:
+        parts.append(f"{launch.paths.prompts}: {launch.rows} rows of prompt and task id, from --tasks")
+    place = launch.place
+    memory = _memory(launch)
+    parts.append(
+        f"GPUs: {place.nodes} x {place.training_gpus} train ({place.sequence_parallel} share a sequence); "
+        f"{place.engines} vLLM engines of {place.tensor_parallel} GPUs"
+        + ("; memory of each, about: " + ", ".join(f"{when} {gb} GB" for when, gb in memory.items()) if memory else "")
+    )
+    parts += [f"warning: {one}" for one in launch.warnings]
+    parts.append(estimate_words(found))
+    return "\n\n".join(parts)
+
+
+def _file_words(path: Path, text: str) -> str:
+    lines = text.splitlines()
+    if path.suffix == ".jsonl":
+        return f"{path}: {len(lines)} lines, the first:\n{lines[0][:300]}"
+    return f"{path}:\n{text.rstrip()}"
+
+
+def _memory(launch: "Launch") -> dict[str, float]:
+    from sandmle.plugins.trainers.estimate import rounded
+    from sandmle.plugins.trainers.openrlhf.placement import memory_need
+
+    if launch.facts is None:
+        return {}
+    need = memory_need(launch.config, launch.place, launch.facts)
+    return {"training": rounded(need.training_gb), "generating": rounded(need.generating_gb)}
