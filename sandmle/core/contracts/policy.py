@@ -61,6 +61,16 @@ class TrainablePolicy(ChatModel, Protocol):
         """What the module's forward passes and the generator compute in; log-probs are taken in float32."""
         ...
 
+    @property
+    def begin_ids(self) -> tuple[int, ...]:
+        """What stands before a conversation's first message."""
+        ...
+
+    @property
+    def unproven(self) -> str | None:
+        """Why no mask can be proven under the checkpoint's own chat template; None when one can, or it has none."""
+        ...
+
     def encode(self, message: Message) -> EncodedMessage:
         """A whole message as ids.
 

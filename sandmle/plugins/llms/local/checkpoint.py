@@ -1,7 +1,7 @@
 """Checkpoint directories: made from scratch, opened with suspicion, written whole or not at all.
 
 What is written is what transformers and peft write: `config.json`, `model.safetensors`, `tokenizer.json`,
-and `adapter/` where there is a LoRA adapter; beside them `chat_format.json`.
+and `adapter/` where there is a LoRA adapter; beside them `chat_format.json`. What is opened may be of another origin.
 """
 
 from pathlib import Path
@@ -10,12 +10,15 @@ from typing import Any, Final
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, Qwen3Config, Qwen3ForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from sandmle.core.contracts.policy import PolicyShape
 from sandmle.core.errors import ConfigError, ProviderError, StoreError, boundary
-from sandmle.plugins.llms.local.codec import FORMAT_FILE, ChatFormat, Codec, read_codec
+from sandmle.core.types.chat_format import ChatFormat
+from sandmle.plugins.llms.local.codec import Codec
+from sandmle.plugins.llms.local.codec_files import read_codec, write_codec
+from sandmle.plugins.llms.local.config import FormatName
 from sandmle.plugins.llms.local.tokenizer import SPECIAL_TOKENS
 
 ADAPTER: Final = "adapter"
@@ -25,6 +28,9 @@ INIT_GAIN: Final = 0.5
 """Standard deviation of the first weights, times the root of the width. With the library's fixed 0.02, which is meant
 for widths of a thousand and more, a policy of width 32 did not learn in 500 steps to copy a letter from its prompt;
 with this it did in 50."""
+ARCHITECTURES: Final = ("llama", "qwen2", "qwen3")
+ROTATIONS: Final = ("default", "linear", "llama3", "yarn")
+"""Whose frequencies do not depend on the text."""
 POINTERS: Final = ("best", "last")
 """What a trainer's output directory offers, the first that is there."""
 
@@ -59,7 +65,7 @@ def resolve(path: Path) -> Path:
     return next((path / name for name in POINTERS if (path / name / CONFIG).is_file()), path)
 
 
-def load(path: Path, device: torch.device) -> tuple[Any, Codec]:
+def load(path: Path, device: torch.device, chat_format: FormatName | None = None) -> tuple[Any, Codec]:
     """Open a checkpoint directory: the module, in evaluation mode, and its codec.
 
     The weights have the types they were stored in.
@@ -70,7 +76,8 @@ def load(path: Path, device: torch.device) -> tuple[Any, Codec]:
     path = resolve(path)
     if not (path / CONFIG).is_file():
         raise ConfigError(f"{path} is no checkpoint: it has no {CONFIG}; make one with `sandmle train sft`")
-    codec = read_codec(path)
+    codec = read_codec(path, chat_format)
+    _refuse_architecture(path)
     transformers_logging.disable_progress_bar()
     try:
         with boundary(ProviderError, f"the checkpoint {path} cannot be read (cut off, or of another origin)"):
@@ -84,17 +91,13 @@ def load(path: Path, device: torch.device) -> tuple[Any, Codec]:
     rows = module.get_input_embeddings().weight.shape[0]
     if codec.size > rows:
         raise ConfigError(f"{path}: the tokenizer has {codec.size} tokens, the weights only {rows}; they do not match")
+    codec.end_ids |= _ends(module)
     if (path / ADAPTER).is_dir():
         module = _with_adapter(module, path / ADAPTER, device)
     return module.eval(), codec
 
 
-def read_format(path: Path) -> ChatFormat:
-    """The chat format of a checkpoint that `load` has opened."""
-    return ChatFormat.model_validate_json((resolve(path) / FORMAT_FILE).read_text("utf-8"))
-
-
-def save(module: Any, codec: Codec, chat_format: ChatFormat, path: Path) -> None:
+def save(module: Any, codec: Codec, path: Path) -> None:
     """Write the files of a checkpoint into `path`, made if it is not there.
 
     Raises:
@@ -110,10 +113,38 @@ def save(module: Any, codec: Codec, chat_format: ChatFormat, path: Path) -> None
             save_file(_base_weights(module), path / WEIGHTS, metadata={"format": "pt"})
         else:
             module.save_pretrained(path)
-        PreTrainedTokenizerFast(
-            tokenizer_object=codec.tokenizer, pad_token=SPECIAL_TOKENS[0], eos_token=chat_format.end
-        ).save_pretrained(path)
-        (path / FORMAT_FILE).write_text(chat_format.model_dump_json(indent=1), "utf-8")
+        write_codec(codec, path)
+
+
+def _refuse_architecture(path: Path) -> None:
+    """What is not computed here would be computed wrongly, and only the canary would tell."""
+    try:
+        with boundary(ProviderError, f"{path / CONFIG} cannot be read"):
+            config = AutoConfig.from_pretrained(path, local_files_only=True)
+    except ProviderError as problem:
+        raise ConfigError(str(problem)) from problem
+    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    layers = set(getattr(config, "layer_types", None) or ["full_attention"])
+    problems = {
+        f"its architecture is {config.model_type!r}; known: {', '.join(ARCHITECTURES)}": (
+            config.model_type not in ARCHITECTURES
+        ),
+        f"its activation is {getattr(config, 'hidden_act', None)!r}, not 'silu'": (
+            getattr(config, "hidden_act", "silu") != "silu"
+        ),
+        f"its rotary positions are of type {rope!r}; known: {', '.join(ROTATIONS)}": rope not in ROTATIONS,
+        "its attention looks at a window only": layers != {"full_attention"},
+        "its weights are quantized": getattr(config, "quantization_config", None) is not None,
+    }
+    found = [words for words, holds in problems.items() if holds]
+    if found:
+        raise ConfigError(f"{path} cannot be opened as a local policy: {found[0]}")
+
+
+def _ends(module: Any) -> frozenset[int]:
+    """Tokens that end what is generated, by the checkpoint's own word."""
+    ends = getattr(module.generation_config, "eos_token_id", None)
+    return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
 
 
 def _refuse_gaps(path: Path, report: dict[str, Any]) -> None:

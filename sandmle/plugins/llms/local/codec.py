@@ -1,53 +1,65 @@
 """Messages as ids, each encoded by itself, so that a conversation is the concatenation of its messages."""
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Final, Literal
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
 from tokenizers import Tokenizer
 
 from sandmle.core.contracts.policy import EncodedMessage
-from sandmle.core.errors import ConfigError, ProviderError, boundary
+from sandmle.core.types.chat_format import ROLES, ChatFormat
 from sandmle.core.types.message import Message
 
-FORMAT_FILE: Final = "chat_format.json"
-TOKENIZER_FILE: Final = "tokenizer.json"
-
-
-class ChatFormat(BaseModel):
-    """`chat_format.json` beside the weights: how a conversation is written in this checkpoint's tokens.
-
-    For ChatML: `<|im_start|>system` with a line end and so on, end `<|im_end|>`, after it a line end.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    system: str = "<|system|>"
-    user: str = "<|user|>"
-    assistant: str = "<|assistant|>"
-    end: str = "<|end|>"
-    """One special token."""
-    after: str = ""
-    """What stands between the end of a message and the next; never sampled."""
-
-    def opening(self, role: Literal["system", "user", "assistant"]) -> str:
-        return {"system": self.system, "user": self.user, "assistant": self.assistant}[role]
+MARKUP: Final = re.compile(r"<\|[^|]+\|>")
+"""How special tokens are spelled in the formats that are known by name."""
 
 
 class Codec:
     """A tokenizer with its chat format."""
 
-    def __init__(self, tokenizer: Tokenizer, chat_format: ChatFormat) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        chat_format: ChatFormat,
+        *,
+        files: Mapping[str, bytes] | None = None,
+        unproven: str | None = None,
+    ) -> None:
+        """Take over a tokenizer.
+
+        Args:
+            tokenizer: from here on, text that looks like a special token is the text it is.
+            chat_format: its markup must be tokens of it.
+            files: the tokenizer's, by name, to be written with every checkpoint; none where it was just made.
+            unproven: why the checkpoint's own template does not do what this format does.
+
+        Raises:
+            ValueError: the format is not written in this tokenizer's tokens.
+        """
         self.tokenizer = tokenizer
-        self._opening = {role: self._markup(chat_format.opening(role)) for role in ("system", "user", "assistant")}
-        [self.end_id] = self._markup(chat_format.end)
-        self.end_ids = frozenset({self.end_id})
-        """What ends a turn when it is sampled."""
-        self._after = self._markup(chat_format.after)
-        # From here on, text that looks like a special token is encoded as the text it is.
+        self.chat_format = chat_format
+        self.files = dict(files or {})
+        self.unproven = unproven
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        for text in (chat_format.begin, chat_format.end, *map(chat_format.opening, ROLES)):
+            for word in MARKUP.findall(text):
+                if tokenizer.token_to_id(word) is None:
+                    raise ValueError(f"the tokenizer has no token {word!r}, which its chat format is written with")
+        self._opening = {role: self.encode(chat_format.opening(role)) for role in ROLES}
+        self.begin_ids = self.encode(chat_format.begin)
+        """What stands before the first message."""
+        self._after = self.encode(chat_format.after)
+        end = self.encode(chat_format.end)
         tokenizer.encode_special_tokens = True
+        if len(end) != 1 or end[0] in self.encode(chat_format.end):
+            raise ValueError(
+                f"{chat_format.end!r}, which ends a turn, is no special token of it: any text can spell it"
+            )
+        self.end_id: int = end[0]
+        self.end_ids = frozenset(end)
+        """What ends a turn when it is sampled."""
 
     @property
     def size(self) -> int:
@@ -72,7 +84,7 @@ class Codec:
 
     def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """The conversation, up to where the policy writes."""
-        ids: list[int] = []
+        ids = list(self.begin_ids)
         for message in messages:
             ids += self.message(message).ids
         return (*ids, *self._opening["assistant"])
@@ -85,9 +97,6 @@ class Codec:
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
-    def _markup(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
-
 
 def as_text(message: Message) -> str:
     """A message with its native calls and responses spelled out, for a chat format that knows neither."""
@@ -98,34 +107,3 @@ def as_text(message: Message) -> str:
         for call in message.tool_calls
     )
     return "\n".join((*([message.content] if message.content or not message.tool_calls else []), *calls))
-
-
-def read_codec(path: Path) -> Codec:
-    """The codec of a checkpoint directory.
-
-    Raises:
-        ConfigError: a file is missing or broken, or the tokenizer does not know the format's end token.
-    """
-    try:
-        text = (path / FORMAT_FILE).read_text("utf-8")
-        chat_format = ChatFormat.model_validate_json(text)
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{path} has no {FORMAT_FILE}, so it was not made by `sandmle train`; to open a checkpoint of another "
-            f"origin, write that file: the texts that open system, user and assistant turns, and the end token"
-        ) from None
-    except (OSError, UnicodeDecodeError, ValidationError) as problem:
-        raise ConfigError(f"{path / FORMAT_FILE} is no chat format: {problem}") from None
-    tokenizer = _read_tokenizer(path / TOKENIZER_FILE)
-    if tokenizer.token_to_id(chat_format.end) is None:
-        raise ConfigError(f"{path / TOKENIZER_FILE} has no token {chat_format.end!r}, which ends a turn")
-    return Codec(tokenizer, chat_format)
-
-
-def _read_tokenizer(path: Path) -> Tokenizer:
-    try:
-        # The tokenizers library raises bare Exception for a file it cannot read.
-        with boundary(ProviderError, f"{path} is no tokenizer"):
-            return Tokenizer.from_str(path.read_text("utf-8"))
-    except ProviderError as problem:
-        raise ConfigError(str(problem)) from problem

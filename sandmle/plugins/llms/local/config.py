@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Dtype = Literal["float32", "bfloat16"]
+FormatName = Literal["chatml", "qwen3", "llama3"]
 
 
 class LocalConfig(BaseModel):
@@ -18,6 +19,9 @@ class LocalConfig(BaseModel):
     dtype: Dtype = "float32"
     """What forward passes compute in, generation and training alike. Trained weights are float32 either way; frozen
     ones, those below an adapter, are held in this type. Log-probs are taken in float32."""
+    chat_format: FormatName | None = None
+    """How conversations are written for a checkpoint that has no `chat_format.json`; None reads it off the chat
+    template. Named formats concatenate: no thought is dropped, nothing trimmed, no date or text added."""
     threads: Annotated[int, Field(ge=1)] = 1
     """Threads of torch, for the whole process."""
     window_s: Annotated[float, Field(ge=0)] = 0.005

@@ -8,10 +8,12 @@ import torch
 
 from sandmle.core.contracts.policy import AdapterShape, EncodedMessage, PolicyShape
 from sandmle.core.errors import ConfigError, ProviderError, boundary
+from sandmle.core.types.chat_format import ChatFormat
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions, Usage
 from sandmle.plugins.llms.local.batching import Batcher
-from sandmle.plugins.llms.local.checkpoint import create_module, load, read_format, resolve, save
-from sandmle.plugins.llms.local.codec import ChatFormat, Codec, read_codec
+from sandmle.plugins.llms.local.checkpoint import create_module, load, resolve, save
+from sandmle.plugins.llms.local.codec import Codec
+from sandmle.plugins.llms.local.codec_files import read_codec
 from sandmle.plugins.llms.local.config import Dtype, LocalConfig
 from sandmle.plugins.llms.local.generation import Generator, Request
 from sandmle.plugins.llms.local.pacing import pace_of
@@ -37,9 +39,9 @@ class LocalProvider:
         if not model.removeprefix(PREFIX):
             raise ConfigError("local/ names no checkpoint; write local/PATH")
         torch.set_num_threads(self._config.threads)
-        module, codec = load(path, choose_device(self._config.device))
+        module, codec = load(path, choose_device(self._config.device), self._config.chat_format)
         settle(module, self._config.dtype)
-        return LocalModel(model, module, codec, config=self._config, chat_format=read_format(path))
+        return LocalModel(model, module, codec, config=self._config)
 
     def open_codec(self, model: str) -> Codec:
         """Read the tokenizer and the chat format of the checkpoint at PATH; its weights need not be there.
@@ -47,7 +49,7 @@ class LocalProvider:
         Raises:
             ConfigError: one of them is missing or broken.
         """
-        return read_codec(resolve(Path(model.removeprefix(PREFIX)).expanduser()))
+        return read_codec(resolve(Path(model.removeprefix(PREFIX)).expanduser()), self._config.chat_format)
 
     def create_policy(self, texts: Sequence[str], shape: PolicyShape, rng_seed: int, path: Path) -> None:
         """Make a tokenizer from `texts` alone and a decoder with random weights; write both to `path`.
@@ -63,16 +65,15 @@ class LocalProvider:
                 module = create_module(tokenizer, shape, rng_seed)
         except ProviderError as problem:
             raise ConfigError(str(problem)) from problem
-        save(module, Codec(tokenizer, ChatFormat()), ChatFormat(), path)
+        save(module, Codec(tokenizer, ChatFormat()), path)
 
 
 class LocalModel:
     """One checkpoint in memory. Requests that come together are decoded together."""
 
-    def __init__(self, name: str, module: Any, codec: Codec, *, config: LocalConfig, chat_format: ChatFormat) -> None:
+    def __init__(self, name: str, module: Any, codec: Codec, *, config: LocalConfig) -> None:
         self._name = name
         self._codec = codec
-        self._chat_format = chat_format
         self._dtype: Dtype = config.dtype
         self._generator = Generator(module, codec, DTYPES[config.dtype], pace_of(module, config))
         self._batcher = Batcher(self._generator.generate, window_s=config.window_s, max_batch=config.max_batch)
@@ -94,6 +95,14 @@ class LocalModel:
     def dtype(self) -> Dtype:
         return self._dtype
 
+    @property
+    def begin_ids(self) -> tuple[int, ...]:
+        return self._codec.begin_ids
+
+    @property
+    def unproven(self) -> str | None:
+        return self._codec.unproven
+
     def encode(self, message: Message) -> EncodedMessage:
         return self._codec.message(message)
 
@@ -114,7 +123,7 @@ class LocalModel:
         self._generator.forget()
 
     def save(self, path: Path) -> None:
-        save(self.module, self._codec, self._chat_format, path)
+        save(self.module, self._codec, path)
 
     async def reply(self, messages: Sequence[Message], options: ReplyOptions) -> ModelReply:
         """Sample one answer. A conversation that leaves no room for one gets finish reason `context`.

@@ -85,7 +85,7 @@ def imitation_sequences(policy: TrainablePolicy, episodes: Iterable[Episode]) ->
 
 
 def _encoded(policy: TrainablePolicy, name: str, index: int, segment: Segment) -> TrainingSequence | None:
-    tokens: list[int] = []
+    tokens = list(policy.begin_ids)
     ranges: list[tuple[int, int]] = []
     for entry in segment.entries:
         message = policy.encode(entry.message)

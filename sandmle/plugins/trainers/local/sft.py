@@ -14,7 +14,7 @@ from sandmle.core.engine.lessons import Lesson, read_lessons, write_lessons
 from sandmle.core.engine.recording import derived
 from sandmle.core.engine.store import EPISODES
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import RunError
+from sandmle.core.errors import ConfigError, RunError
 from sandmle.plugins.trainers.local.batches import Weighted, micro_batches, trained_tokens
 from sandmle.plugins.trainers.local.config import LocalTrainerConfig, SftConfig
 from sandmle.plugins.trainers.local.demonstrations import (
@@ -30,6 +30,8 @@ from sandmle.plugins.trainers.local.playing import digests, read_tasks
 from sandmle.plugins.trainers.local.policies import PROVIDER, open_policy, policy_provider, weights_digest
 
 Tell = Callable[[str], None]
+
+_ADVICE = '; or set plugin.llm.local.chat_format = "chatml", "qwen3" or "llama3", which do'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,8 @@ async def _begin(toolkit: Toolkit, config: LocalTrainerConfig, found: Demonstrat
         seed = derived(toolkit.settings.run.rng_seed, "policy")
         policy_provider(toolkit).create_policy(texts_by_task(found.episodes), config.shape.shape(), seed, first)
     async with open_policy(toolkit, f"local/{config.policy or first}") as policy:
+        if policy.unproven is not None:
+            raise ConfigError(f"{policy.name} cannot imitate under its chat template: {policy.unproven}{_ADVICE}")
         output.save(policy, TrainerState(step=0, version=0, optimizer=None, metrics=None), keep=1)
 
 

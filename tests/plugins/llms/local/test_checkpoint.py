@@ -110,6 +110,8 @@ def test_weights_of_another_size_are_refused(provider, broken):
 
 def test_a_checkpoint_of_another_origin_is_refused_with_what_to_write(provider, broken):
     (broken / "chat_format.json").unlink()
+    assert provider.open_model(f"local/{broken}").unproven is None
+    (broken / "chat_template.jinja").unlink()
     assert "chat_format.json" in refused(provider, broken)
 
 
