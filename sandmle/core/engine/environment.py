@@ -23,6 +23,8 @@ from sandmle.core.types.sandbox import CellResult, CellStatus, SandboxLimits
 from sandmle.core.types.score import Grade
 from sandmle.core.types.trajectory import Action, ActionKind, FeedbackMode, Observation, StopReason
 
+NEED_SESSION: Final = frozenset({ActionKind.RUN_CODE, ActionKind.SUBMIT})
+"""Actions that take place in the sandbox."""
 MAX_RESTARTS: Final = 3
 """Sessions an episode may lose to cell timeouts and get a new one for."""
 
@@ -78,6 +80,7 @@ class Environment:
         self._rules = rules
         self._submissions = self._no_submissions()
         self._session: SandboxSession | None = None
+        self._is_going_on = False
         self._stack = AsyncExitStack()
         self._restarts = 0
         self._leases = leases or Leases()
@@ -93,15 +96,28 @@ class Environment:
         await self.close()
 
     async def reset(self) -> TaskView:
-        """Open a fresh session and forget every submission.
+        """Begin anew: no session yet, and no submission.
+
+        Raises:
+            SandboxError: the session there was cannot be closed.
+        """
+        await self.close()
+        self._restarts, self._submissions = 0, self._no_submissions()
+        self._is_going_on = True
+        return view_of(self._task)
+
+    async def open(self) -> None:
+        """Have a session; an agent thinks before it acts, and others may have the sandbox until then.
+
+        Every action that needs a session sees to this itself.
 
         Raises:
             SandboxError: no session can be had.
         """
-        await self.close()
-        self._restarts, self._submissions = 0, self._no_submissions()
-        await self._open_session()
-        return view_of(self._task)
+        if not self._is_going_on:
+            raise RuntimeError("the environment has no session: call reset() first, and step() no more once it is over")
+        if self._session is None:
+            await self._open_session()
 
     async def step(self, action: Action, timeout_s: float | None = None) -> StepResult:
         """Execute one action.
@@ -134,7 +150,7 @@ class Environment:
             SandboxError: the sandbox failed.
             GraderError: the grader failed.
         """
-        session = self._open()
+        session = await self._opened()
         with self._clock("grade"):
             return StepResult(observation=await self._submissions.take(session))
 
@@ -153,13 +169,13 @@ class Environment:
 
     async def close(self) -> None:
         """End the session whatever its state. Idempotent; not cut short by cancellation."""
-        self._session = None
+        self._session, self._is_going_on = None, False
         stack = self._stack.pop_all()
         with boundary(SandboxError, f"closing a session of sandbox {self._sandbox.name!r}"):
             await see_through(stack.aclose(), CLOSE_DEADLINE_S)
 
     async def _run(self, code: str, timeout_s: float | None) -> StepResult:
-        session = self._open()
+        session = await self._opened()
         granted = self._rules.limits.cell_timeout_s
         allowed = granted if timeout_s is None else max(0.0, min(granted, timeout_s))
         doing = f"running a cell in sandbox {self._sandbox.name!r}"
@@ -198,7 +214,8 @@ class Environment:
             observation = Observation(text=text, cell=CellStatus.TIMEOUT)
             return StepResult(observation=observation, truncated=True, reason=StopReason.SESSION_DIED)
         self._restarts += 1
-        await self._open_session()
+        self._is_going_on = True
+        await self.open()
         text += (
             " A new session has been started: all variables and all files you wrote are gone. "
             f"A {SUBMISSION} that stood there has been kept as submitted. "
@@ -232,9 +249,9 @@ class Environment:
         feedback = Feedback(spec=spec, mode=self._rules.feedback, cap=limits.max_scored_submissions)
         return Submissions(task=self._task, grader=self._grader, feedback=feedback)
 
-    def _open(self) -> SandboxSession:
-        if self._session is None:
-            raise RuntimeError("the environment has no session: call reset() first, and step() no more once it is over")
+    async def _opened(self) -> SandboxSession:
+        await self.open()
+        assert self._session is not None
         return self._session
 
     @contextmanager

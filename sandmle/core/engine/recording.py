@@ -12,7 +12,7 @@ from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.scaffold import EpisodeLimits, EpisodeOver, TaskView
 from sandmle.core.engine.budget import Budget, add_usage
 from sandmle.core.engine.deadlines import deadline
-from sandmle.core.engine.environment import Environment
+from sandmle.core.engine.environment import NEED_SESSION, Environment
 from sandmle.core.engine.exchange import check_action, check_messages, readable
 from sandmle.core.engine.own_time import OwnTime
 from sandmle.core.errors import BudgetError, InfrastructureError, ProviderError
@@ -92,7 +92,7 @@ class RecordingContext:
         self._clock = clock
         self._opened_at = opened_at
         self._began = clock()
-        self._queued_before_s = environment.queue.seconds
+        self._waited_before_s = self._waited_s()
         self._rng = random.Random(derived(sampling.rng_seed, view.task_id, slot, "scaffold"))
         self._segments: list[list[TranscriptEntry]] = []
         self._steps: list[Step] = []
@@ -175,9 +175,12 @@ class RecordingContext:
 
     async def _act(self, action: Action) -> Observation:
         self._refuse_when_over()
-        self.last_action = action.kind.value
-        began = self._clock()
         try:
+            if action.kind in NEED_SESSION:
+                # What cannot be opened is no fault of the action that would come next.
+                await self._environment.open()
+            self.last_action = action.kind.value
+            began = self._clock()
             result = await self._environment.step(action, self._remaining_s())
         except InfrastructureError as problem:
             self.failure = problem
@@ -209,9 +212,12 @@ class RecordingContext:
         )
 
     def _remaining_s(self) -> float:
-        # Waiting for a turn is no doing of the episode's.
-        queued_s = self._environment.queue.seconds - self._queued_before_s
-        return self._limits.episode_timeout_s - (self._clock() - self._began - queued_s)
+        waited_s = self._waited_s() - self._waited_before_s
+        return self._limits.episode_timeout_s - (self._clock() - self._began - waited_s)
+
+    def _waited_s(self) -> float:
+        """For turns and for sessions to open, which is no doing of the episode's."""
+        return self._environment.queue.seconds + self._environment.seconds["start"]
 
     def _refuse_when_over(self) -> None:
         if self.failure is not None:

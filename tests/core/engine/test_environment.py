@@ -38,6 +38,8 @@ async def open_environment(task, grader, stage, puppet_sandbox):
 async def test_the_agent_is_shown_the_public_side_only(open_environment, task, puppet_sandbox):
     environment = await open_environment()
     view = await environment.reset()
+    assert puppet_sandbox.opened == 0
+    await environment.open()
     assert view.files == (
         "data/pictures/ (2 files)",
         "data/sample_submission.csv",
