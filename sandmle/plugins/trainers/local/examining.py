@@ -4,10 +4,10 @@ The policy is changed in memory only; nothing of it is written.
 """
 
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -17,7 +17,7 @@ from sandmle.core.engine.doctor import Finding
 from sandmle.core.engine.store import EPISODES, read_episodes
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.engine.training import training_sequences
-from sandmle.core.errors import SandmleError
+from sandmle.core.errors import ConfigError, SandmleError
 from sandmle.core.types.episode import Outcome
 from sandmle.plugins.trainers.canaries.asking import ChatEngine
 from sandmle.plugins.trainers.canaries.masks import MaskReport, audit_masks
@@ -74,14 +74,7 @@ class Examination:
 
         async def opened() -> str:
             nonlocal policy
-            path = self._given or folder
-            if self._given is None:
-                policy_provider(self._toolkit).create_policy([QUESTION], SHAPE, 0, folder)
-            policy = await stack.enter_async_context(open_policy(self._toolkit, f"{PROVIDER}/{path}"))
-            if self._given is None:
-                policy.add_adapter(ADAPTER, 0)
-                _nudge(policy, 0)
-                policy.weights_changed()
+            policy = await stack.enter_async_context(open_examined(self._toolkit, self._given, folder))
             adapter = "with" if hasattr(policy.module, "peft_config") else "without"
             made = "made up for this" if self._given is None else str(self._given)
             return f"{made}, {adapter} an adapter"
@@ -100,6 +93,8 @@ class Examination:
             await self._note("weight sync after an update", lambda: self._updated(canary, policy))
 
     async def _template(self, policy: TrainablePolicy) -> str:
+        if policy.unproven is not None:
+            raise ConfigError(f"no mask can be proven under this checkpoint's chat template: {policy.unproven}")
         count = await check_template(policy, decode_of(self._toolkit, policy.name), self._temperature)
         return f"a conversation of three turns grew by concatenation to {count} ids"
 
@@ -115,8 +110,7 @@ class Examination:
 
     async def _updated(self, canary: PolicyCanary, policy: TrainablePolicy) -> str:
         policy.add_adapter(ADAPTER, 0)
-        _nudge(policy, 1)
-        policy.weights_changed()
+        nudge(policy, 1)
         return await self._sync(canary, policy.name)
 
     async def _reward(self) -> str:
@@ -163,10 +157,29 @@ class Examination:
         self._findings.append(Finding(name=name, verdict="ok" if told else "absent", detail=told or nothing))
 
 
-def _nudge(policy: Any, rng_seed: int) -> None:
+@asynccontextmanager
+async def open_examined(toolkit: Toolkit, given: Path | None, folder: Path) -> AsyncIterator[TrainablePolicy]:
+    """The policy that is looked at; without one, a tiny one is made up in `folder`, its adapter not empty.
+
+    Raises:
+        ConfigError: there is no usable checkpoint.
+        PluginError: what opens is not trainable.
+    """
+    if given is None:
+        policy_provider(toolkit).create_policy([QUESTION], SHAPE, 0, folder)
+    async with open_policy(toolkit, f"{PROVIDER}/{given or folder}") as policy:
+        if given is None:
+            policy.add_adapter(ADAPTER, 0)
+            nudge(policy, 0)
+        yield policy
+
+
+def nudge(policy: TrainablePolicy, rng_seed: int) -> None:
+    """Change every weight of the adapter, in memory, as an update does, and say so."""
     generator = torch.Generator().manual_seed(rng_seed)
     with torch.no_grad():
         for name, parameter in policy.module.named_parameters():
             if ".lora_" in name:
                 noise = NUDGE * torch.randn(parameter.shape, generator=generator)
                 parameter.add_(noise.to(parameter.device, parameter.dtype))
+    policy.weights_changed()

@@ -4,8 +4,10 @@ import asyncio
 import logging
 from pathlib import Path
 
+from sandmle.core.engine.doctor import Finding
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
+from sandmle.plugins.trainers.openrlhf.examining import examine_sending
 from sandmle.plugins.trainers.openrlhf.launch import run_openrlhf
 
 log = logging.getLogger(__name__)
@@ -16,6 +18,11 @@ class OpenRlhfTrainer:
 
     def __init__(self, config: OpenRlhfConfig) -> None:
         self._config = config
+
+    async def examine(self, toolkit: Toolkit, policy: Path | None, engine: str | None) -> list[Finding]:
+        """Look at what would be sent to the rollout engines; see `sandmle.core.engine.doctor.Guarded`."""
+        # Where the engine is given, the local trainer's canaries look at it.
+        return [] if engine else await examine_sending(toolkit, policy)
 
     async def train(self, toolkit: Toolkit, tasks: Path, out: Path, drain: asyncio.Event) -> None:
         """Train the configured policy on the task directories under `tasks`; the same call resumes."""

@@ -15,6 +15,7 @@ from sandmle.core.hooks.registry import Kind
 from sandmle.plugins.llms.local import decoder
 from sandmle.plugins.llms.local.model import LocalModel
 from sandmle.plugins.trainers.canaries import suspects, sync
+from sandmle.plugins.trainers.openrlhf import examining, merging
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,8 @@ def test_a_training_run_in_order_passes_every_canary(doctor, trained):
     assert code == 0
     for name in ("template", "weight sync", "weight sync after an update", "reward", "mask"):
         assert found[f"local: {name}"]["verdict"] == "ok", found
+    for name in ("weights as sent", "weights as sent after an update"):
+        assert found[f"openrlhf: {name}"]["verdict"] == "ok", found
     assert "sequences of the toy are what the policy wrote" in found["local: mask"]["detail"]
     assert f"sequences of {trained} are what" in found["local: mask"]["detail"]
 
@@ -92,6 +95,23 @@ def test_a_generator_that_is_not_told_of_updates_fails_by_name(doctor, monkeypat
     code, found = doctor()
     assert code == 1
     assert sync.STALE in found["local: weight sync after an update"]["detail"]
+
+
+def test_an_adapter_that_is_left_out_of_what_openrlhf_is_sent_fails_by_name(doctor, monkeypatch):
+    # As OpenRLHF itself does it: every parameter as it lies there, the adapter's beside it.
+    monkeypatch.setattr(merging, "_merged", lambda parameter, layers: parameter.detach())
+    code, found = doctor()
+    assert code == 1
+    assert suspects.LEFT_OUT in found["openrlhf: weights as sent"]["detail"]
+    assert found["local: weight sync"]["verdict"] == "ok"
+
+
+def test_weights_under_names_that_no_engine_knows_fail_by_name(doctor, monkeypatch):
+    monkeypatch.setattr(examining, "merged_weights", lambda module: module.named_parameters())
+    code, found = doctor()
+    assert code == 1
+    assert "base_layer" in found["openrlhf: weights as sent"]["detail"]
+    assert "under the names of the model without an adapter" in found["openrlhf: weights as sent"]["detail"]
 
 
 def test_words_that_say_nothing_to_each_other_are_refused(doctor):
