@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandmle.core.errors import ConfigError
+from sandmle.core.errors import ConfigError, PluginError
 from sandmle.plugins.trainers.options import (
     Adapter,
     Assignments,
@@ -157,6 +157,28 @@ def recipes(
         for trainer, values in found[0].values.items():
             typer.echo(f"\nfor the trainer {trainer}:")
             typer.echo("\n".join(f"  {key} = {json.dumps(value)}" for key, value in values.items()))
+
+
+@train_app.command()
+def export(
+    trained: Annotated[Path, typer.Argument(help="Output directory of a training, or one of its checkpoints.")],
+    merge: Annotated[Path | None, typer.Option(help="Write base and adapter as one, as transformers opens it.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Write the adapter alone, as peft opens it.")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Model below the adapter; default: the one that the adapter names.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Export what a training made: the LoRA adapter, or its weights merged into the model below it."""
+    try:
+        from sandmle.plugins.trainers.openrlhf.export import export_policy
+    except ImportError as problem:
+        raise PluginError(
+            f"exporting needs a package that is missing ({problem}); pip install 'sandmle[train]'"
+        ) from None
+
+    done = export_policy(trained, merge=merge, adapter=adapter, base=base)
+    typer.echo(json.dumps(asdict(done), indent=2) if as_json else done.words())
 
 
 def _prepared(

@@ -18,18 +18,18 @@ PRUNING: Final = {"mle_agent": "history_length"}
 """Scaffolds that leave out messages once the option is set."""
 
 
-def refuse_segments(scaffold: str, options: Mapping[str, Any], *, proven: bool = SEGMENTS_PROVEN) -> None:
+def refuse_segments(scaffold: str, options: Mapping[str, Any], *, proven: bool | None = None) -> None:
     """Refuse a scaffold whose trajectories have several segments, while those are not proven.
 
     Args:
         scaffold: its name.
         options: its section of the configuration.
-        proven: see `SEGMENTS_PROVEN`.
+        proven: None takes `SEGMENTS_PROVEN`.
 
     Raises:
         ConfigError: naming it, and what to do.
     """
-    if proven:
+    if SEGMENTS_PROVEN if proven is None else proven:
         return
     if scaffold in BRANCHING:
         raise ConfigError(

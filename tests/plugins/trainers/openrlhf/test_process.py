@@ -89,7 +89,8 @@ async def test_a_driver_that_ignores_signals_is_killed(tmp_path, monkeypatch):
 async def test_a_stopped_driver_has_time_to_close(tmp_path):
     program = (
         "import time\n"
-        "try:\n    print('ready', flush=True)\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    print('closed', flush=True)"
+        "try:\n    print('ready', flush=True)\n    time.sleep(600)\n"
+        "except KeyboardInterrupt:\n    print('closed', flush=True)"
     )
     lines = []
     async with open_driver([sys.executable, "-c", program], os.environ, tmp_path / "log") as driver:
