@@ -23,7 +23,7 @@ async def check_template(model: ChatModel, decode: Decode, temperature: float) -
     """Have a conversation of three turns and look at the ids of every prompt.
 
     Returns:
-        How many ids the last prompt has.
+        How many ids the conversation has in the end; a small context may end it after a turn.
 
     Raises:
         PluginError: the ids of a prompt are not those of the conversation before, followed by what was said since.
@@ -35,6 +35,8 @@ async def check_template(model: ChatModel, decode: Decode, temperature: float) -
         said.append(Message(role="user", content=words))
         options = ReplyOptions(temperature=temperature or 1.0, max_tokens=TOKENS, sample_index=number)
         reply = await model.reply(said, options)
+        if reply.finish_reason == "context" and number:
+            break
         prompt, sampled = reply.prompt_ids, reply.sampled_ids
         if not prompt or not sampled:
             raise PluginError(f"template canary: model {model.name!r} does not say which ids it read and sampled")

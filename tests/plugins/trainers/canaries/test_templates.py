@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sandmle.core.errors import PluginError
+from sandmle.core.types.message import ModelReply
 from sandmle.plugins.trainers.canaries.templates import check_template
 
 
@@ -32,6 +33,16 @@ async def test_a_template_that_writes_its_own_turns_anew_is_refused(policy, poli
     model = Through(policy, lambda one: rendered(one) if one.role == "assistant" else one)
     with pytest.raises(PluginError, match=r"before turn 1, the conversation's token .* writes earlier turns anew"):
         await check_template(model, policy_codec.decode, 1.0)
+
+
+async def test_a_context_that_is_full_after_a_turn_ends_the_look(policy, policy_codec):
+    class Full(Through):
+        async def reply(self, messages, options):
+            if any(one.role == "assistant" for one in messages):
+                return ModelReply(text="", finish_reason="context")
+            return await super().reply(messages, options)
+
+    assert 10 < await check_template(Full(policy, lambda one: one), policy_codec.decode, 1.0) < 50
 
 
 @pytest.mark.parametrize(
