@@ -9,7 +9,7 @@ import runpy
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -29,6 +29,10 @@ from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from sandmle.core.engine.training import TrainingSequence
+from sandmle.plugins.trainers.local.batches import Weighted, micro_batches
+from sandmle.plugins.trainers.local.config import GrpoConfig
+from sandmle.plugins.trainers.local.losses import action_log_probs
+from sandmle.plugins.trainers.local.optimizing import Optimizer
 
 SPECIAL = ("<|pad|>", "<|im_start|>", "<|im_end|>")
 CHATML = (
@@ -226,6 +230,31 @@ def sequence(
         reward=reward,
         truncated=rng.random() < 0.3,
     )
+
+
+def around(rng: random.Random, one: TrainingSequence, module: Any, temperature: float = 1.0) -> TrainingSequence:
+    """The sequence as if sampled by a policy a little away from `module`: some tokens are past a clip of 0.2."""
+    [batch] = micro_batches([Weighted(sequence=one, advantage=0.0)], 1, "cpu")
+    with torch.no_grad():
+        current, _ = action_log_probs(module, batch, temperature)
+    found = [0.0] * len(one.observation_tokens)
+    places = [place for start, end in one.action_ranges for place in range(start, end)]
+    for place, value in zip(places, current.tolist(), strict=True):
+        found[place] = min(value + rng.choice((0.0, rng.uniform(-0.6, 0.6))), -1e-4)
+    return replace(one, rollout_log_probs=tuple(found))
+
+
+class Recording(Optimizer):
+    """The optimizer, with an eye on the gradients that it is about to use; it moves no weight."""
+
+    def __init__(self, module: Any, config: GrpoConfig) -> None:
+        super().__init__(module, config, 0.0, steps=1)
+        self._named = {name: one for name, one in module.named_parameters() if one.requires_grad}
+        self.gradients: dict[str, torch.Tensor] = {}
+
+    def update(self, step: int, loss: float, kept: str) -> float:
+        self.gradients = {name: one.grad.clone() for name, one in self._named.items()}
+        return super().update(step, loss, kept)
 
 
 def response(one: TrainingSequence, **changes: Any) -> dict[str, Any]:

@@ -5,38 +5,27 @@ actor trainer's own training step with its normalization over micro-batches. Our
 """
 
 import random
-from dataclasses import replace
+import warnings
 
 import pytest
 import torch
 from hypothesis import Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from openrlhf.models import PolicyLoss
+from openrlhf.models.utils import compute_approx_kl
+from peft import LoraConfig, get_peft_model
 
 from sandmle.core.engine.advantage import Estimator, group_advantages
 from sandmle.core.engine.training import TrainingSequence
-from sandmle.plugins.trainers.local.batches import Weighted, micro_batches
+from sandmle.plugins.trainers.local.batches import Weighted
 from sandmle.plugins.trainers.local.config import GrpoConfig
 from sandmle.plugins.trainers.local.grpo import Grpo
-from sandmle.plugins.trainers.local.losses import Clip, action_log_probs, k3, policy_loss
-from sandmle.plugins.trainers.local.optimizing import Optimizer
+from sandmle.plugins.trainers.local.losses import Clip, k3, policy_loss
 
 TOLERANCE = 1e-5
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head")
 RANDOM = st.integers(0, 2**32).map(random.Random)
-
-
-class Recording(Optimizer):
-    """The optimizer, with an eye on the gradients that it is about to use."""
-
-    def __init__(self, module, config: GrpoConfig) -> None:
-        super().__init__(module, config, 0.0, steps=1)
-        self._named = {name: one for name, one in module.named_parameters() if one.requires_grad}
-        self.gradients: dict[str, torch.Tensor] = {}
-
-    def update(self, step: int, loss: float, kept: str) -> float:
-        self.gradients = {name: one.grad.clone() for name, one in self._named.items()}
-        return super().update(step, loss, kept)
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +36,17 @@ def policy(build, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def twins(build, policy):
-    """Their actor and our module, each with an adapter that does something, with the same weights."""
-    from peft import LoraConfig, get_peft_model
+    """Their actor and our module with the same weights, each with an adapter that does something."""
+    return make_twins(build, policy, build.qwen3())
 
-    theirs = build.actor(policy, lora_rank=4, lora_alpha=8, target_modules=list(TARGETS))
-    config = LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, target_modules=list(TARGETS))
-    ours = get_peft_model(build.qwen3(), config).eval()
-    with torch.random.fork_rng(devices=[]):
+
+def make_twins(build, folder, ours):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         torch.manual_seed(1)
+        theirs = build.actor(folder, lora_rank=4, lora_alpha=8, target_modules=list(TARGETS))
+        config = LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, target_modules=list(TARGETS))
+        ours = get_peft_model(ours, config).eval()
         for name, one in ours.named_parameters():
             if "lora_B" in name:
                 one.data.normal_(std=0.1)
@@ -83,7 +75,9 @@ def flags(build):
     return parsed
 
 
-def played(build, rng: random.Random, module) -> tuple[list[TrainingSequence], list[list[float]]]:
+def played(
+    build, rng: random.Random, module, temperature: float = 1.0
+) -> tuple[list[TrainingSequence], list[list[float]]]:
     """Groups of one size, with rollout log-probs around those of `module`, so that some ratios are clipped."""
     size, made, rewards = rng.randint(2, 4), [], []
     for number in range(rng.randint(1, 3)):
@@ -93,26 +87,11 @@ def played(build, rng: random.Random, module) -> tuple[list[TrainingSequence], l
             build.sequence(rng, f"g{number}/{slot}", prompt=prompt, turns=rng.randint(1, 3), reward=reward)
             for slot, reward in enumerate(rewards[-1])
         ]
-    return [around(rng, one, module) for one in made], rewards
-
-
-def around(rng: random.Random, one: TrainingSequence, module) -> TrainingSequence:
-    """The sequence as if sampled by a policy a little away from `module`."""
-    [batch] = micro_batches([Weighted(sequence=one, advantage=0.0)], 1, "cpu")
-    with torch.no_grad():
-        current, _ = action_log_probs(module, batch, 1.0)
-    found = [0.0] * len(one.observation_tokens)
-    places = [place for start, end in one.action_ranges for place in range(start, end)]
-    for place, value in zip(places, current.tolist(), strict=True):
-        found[place] = min(value + rng.choice((0.0, rng.uniform(-0.6, 0.6))), -1e-4)
-    return replace(one, rollout_log_probs=tuple(found))
+    return [build.around(rng, one, module, temperature) for one in made], rewards
 
 
 @given(st.lists(st.tuples(*[st.floats(-30, 0)] * 3, st.floats(-3, 3)), min_size=1, max_size=9))
 def test_each_token_s_loss_divergence_and_their_gradients_are_theirs_far_away_too(rows):
-    from openrlhf.models import PolicyLoss
-    from openrlhf.models.utils import compute_approx_kl
-
     new, old, reference, advantages = torch.tensor(rows, dtype=torch.float32).T
     found = []
     for mine in (True, False):
@@ -146,11 +125,13 @@ def their_update(build, args, tokenizer, twins, reference, made) -> tuple[float,
     return loss, {name: one.grad.clone() for name, one in named if one.requires_grad}
 
 
-def our_update(config: GrpoConfig, twins, reference, made, rewards) -> tuple[float, dict[str, torch.Tensor]]:
+def our_update(
+    build, config: GrpoConfig, twins, reference, made, rewards, temperature: float = 1.0
+) -> tuple[float, dict[str, torch.Tensor]]:
     advantages = [one for group in rewards for one in group_advantages(group, config.estimator).advantages]
     items = [Weighted(sequence=one, advantage=number) for one, number in zip(made, advantages, strict=True)]
-    optimizer = Recording(twins[1], config)
-    report = Grpo(twins[1], config, 1.0, reference[1] if config.kl else None).update(
+    optimizer = build.Recording(twins[1], config)
+    report = Grpo(twins[1], config, temperature, reference[1] if config.kl else None).update(
         items, optimizer, step=1, rng=random.Random(0), kept=""
     )
     return report.loss, optimizer.gradients
@@ -192,7 +173,7 @@ def test_loss_and_gradients_are_theirs(
     args.rollout.n_samples_per_prompt, args.rollout.micro_batch_size = len(rewards[0]), micro
     config = configured(estimator=estimator, aggregate=aggregate, micro_batch_tokens=most)
     theirs = their_update(build, args, tokenizer, twins, reference, made)
-    assert_same(our_update(config, twins, reference, made, rewards), theirs)
+    assert_same(our_update(build, config, twins, reference, made, rewards), theirs)
 
 
 @pytest.mark.parametrize("aggregate", ["token-mean", "seq-mean-token-mean"])
@@ -206,4 +187,33 @@ def test_the_k3_divergence_is_weighted_as_theirs(
     made, rewards = played(build, rng, twins[1])
     args.rollout.n_samples_per_prompt, args.rollout.micro_batch_size = len(rewards[0]), micro
     theirs = their_update(build, args, tokenizer, twins, reference, made)
-    assert_same(our_update(configured(aggregate=aggregate, kl=weight), twins, reference, made, rewards), theirs)
+    assert_same(our_update(build, configured(aggregate=aggregate, kl=weight), twins, reference, made, rewards), theirs)
+
+
+@given(rng=RANDOM)
+@examples(max_examples=4, phases=[Phase.generate])
+def test_the_same_holds_at_another_temperature(build, tokenizer, twins, reference, flags, rng):
+    args = flags("--actor.eps_clip_low_high", "0.2", "0.28")
+    made, rewards = played(build, rng, twins[1], 0.7)
+    args.algo.advantage.estimator = "group_norm"
+    args.rollout.n_samples_per_prompt, args.rollout.micro_batch_size = len(rewards[0]), 2
+    twins[0].temperature = 0.7
+    try:
+        theirs = their_update(build, args, tokenizer, twins, reference, made)
+    finally:
+        twins[0].temperature = 1.0
+    assert_same(our_update(build, configured(), twins, reference, made, rewards, 0.7), theirs)
+
+
+def test_the_same_holds_for_a_head_that_is_the_embedding_with_an_adapter_on_it(
+    build, tokenizer, reference, flags, tmp_path
+):
+    ours = build.qwen3(tie_word_embeddings=True)
+    twins = make_twins(build, build.save_policy(tmp_path, ours), ours)
+    args = flags("--actor.eps_clip_low_high", "0.2", "0.28")
+    args.algo.advantage.estimator = "group_norm"
+    for number in range(4):
+        made, rewards = played(build, random.Random(number), ours)
+        args.rollout.n_samples_per_prompt, args.rollout.micro_batch_size = len(rewards[0]), 3
+        theirs = their_update(build, args, tokenizer, twins, reference, made)
+        assert_same(our_update(build, configured(), twins, reference, made, rewards), theirs)

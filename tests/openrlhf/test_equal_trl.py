@@ -5,7 +5,6 @@ Theirs runs from its rollout function on: padding, masks, rewards, advantages, l
 
 import random
 import warnings
-from dataclasses import replace
 
 import pytest
 import torch
@@ -14,11 +13,9 @@ from peft import LoraConfig, get_peft_model
 
 from sandmle.core.engine import advantage
 from sandmle.core.engine.advantage import Estimator, group_advantages
-from sandmle.plugins.trainers.local.batches import Weighted, micro_batches
+from sandmle.plugins.trainers.local.batches import Weighted
 from sandmle.plugins.trainers.local.config import GrpoConfig
 from sandmle.plugins.trainers.local.grpo import Grpo
-from sandmle.plugins.trainers.local.losses import action_log_probs
-from sandmle.plugins.trainers.local.optimizing import Optimizer
 
 TOLERANCE = 1e-5
 TRL_EPSILON = 1e-4
@@ -55,13 +52,7 @@ def played(build, adapted):
         rewards.append([rng.randrange(21) / 20 for _ in range(SIZE)])
         for slot in range(SIZE):
             one = build.sequence(rng, f"g{group}/{slot}", prompt=prompt, turns=1 + slot % 3)
-            [batch] = micro_batches([Weighted(sequence=one, advantage=0.0)], 1, "cpu")
-            with torch.no_grad():
-                current = action_log_probs(module, batch, 1.0)[0].tolist()
-            found = [0.0] * len(one.observation_tokens)
-            for place in [place for start, end in one.action_ranges for place in range(start, end)]:
-                found[place] = current.pop(0) + rng.choice((0.0, rng.uniform(-0.6, 0.6)))
-            made.append(replace(one, rollout_log_probs=tuple(found)))
+            made.append(build.around(rng, one, module))
     return made, rewards
 
 
@@ -125,19 +116,6 @@ def their_trainer(trl, folder, module, tokenizer, played, *, loss_type: str, bet
     return trainer
 
 
-class Recording(Optimizer):
-    """The optimizer, with an eye on the gradients that it is about to use."""
-
-    def __init__(self, module, config: GrpoConfig) -> None:
-        super().__init__(module, config, 0.0, steps=1)
-        self._named = {name: one for name, one in module.named_parameters() if one.requires_grad}
-        self.gradients: dict[str, torch.Tensor] = {}
-
-    def update(self, step: int, loss: float, kept: str) -> float:
-        self.gradients = {name: one.grad.clone() for name, one in self._named.items()}
-        return super().update(step, loss, kept)
-
-
 @pytest.mark.parametrize(
     ("loss_type", "aggregate", "beta"),
     [
@@ -149,7 +127,7 @@ class Recording(Optimizer):
 )
 @pytest.mark.parametrize(("scale", "estimator"), [("group", Estimator.GROUP_NORM), ("none", Estimator.DR_GRPO)])
 def test_advantages_loss_and_gradients_are_those_of_trl(
-    trl, adapted, tokenizer, played, tmp_path, monkeypatch, loss_type, aggregate, beta, scale, estimator
+    build, trl, adapted, tokenizer, played, tmp_path, monkeypatch, loss_type, aggregate, beta, scale, estimator
 ):
     made, rewards = played
     theirs = adapted()
@@ -175,7 +153,7 @@ def test_advantages_loss_and_gradients_are_those_of_trl(
         grad_clip=1e9,
     )
     ours = moved(adapted())
-    optimizer = Recording(ours, config)
+    optimizer = build.Recording(ours, config)
     items = [Weighted(sequence=one, advantage=number) for one, number in zip(made, advantages, strict=True)]
     report = Grpo(ours, config, 1.0, adapted() if beta else None).update(
         items, optimizer, step=1, rng=random.Random(0), kept=""
