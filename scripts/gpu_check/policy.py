@@ -5,11 +5,11 @@ import time
 import torch
 from plan import Plan, Shape, begin
 from tokenizers import Tokenizer
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from sandmle.core.engine.store import read_episodes
-from sandmle.plugins.llms.local.checkpoint import INIT_GAIN, save
-from sandmle.plugins.llms.local.codec import ChatFormat, Codec
+from sandmle.core.types.chat_format import ChatFormat
+from sandmle.plugins.llms.local.checkpoint import INIT_GAIN
 from sandmle.plugins.llms.local.tokenizer import SPECIAL_TOKENS, build_tokenizer
 from sandmle.plugins.trainers.local.demonstrations import texts_by_task
 
@@ -48,7 +48,11 @@ def main() -> None:
     tokenized = time.monotonic()
     module = make_module(plan, tokenizer)
     path = plan.heavy / "policy"
-    save(module, Codec(tokenizer, ChatFormat()), ChatFormat(), path)
+    module.save_pretrained(path)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=SPECIAL_TOKENS[0], eos_token=ChatFormat().end
+    ).save_pretrained(path)
+    (path / "chat_format.json").write_text(ChatFormat().model_dump_json(indent=1), "utf-8")
     parameters = sum(one.numel() for one in module.parameters())
     embedding = module.get_input_embeddings().weight.numel()
     size = tokenizer.get_vocab_size(with_added_tokens=True)
