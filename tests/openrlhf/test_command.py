@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import openrlhf.trainer.ppo_trainer
 import openrlhf.trainer.ray
+import openrlhf.utils
 import pytest
 import ray
 
@@ -15,6 +16,7 @@ from sandmle.core.engine.toolkit import open_toolkit
 from sandmle.plugins.trainers.openrlhf.commands import read_section
 from sandmle.plugins.trainers.openrlhf.metrics import parse_line
 from sandmle.plugins.trainers.openrlhf.planning import plan_grpo
+from sandmle.plugins.trainers.openrlhf.sft import plan_sft
 from sandmle.plugins.trainers.recipe_layer import with_recipe
 from sandmle.plugins.trainers.recipes import read_recipe, recipe_names
 
@@ -103,7 +105,6 @@ def test_every_option_reaches_the_real_command_line(openrlhf_main, tmp_path):
         f"{section}.engine.dynamic_batch": True,
         f"{section}.engine.offload_optimizer": True,
         f"{section}.engine.colocate": False,
-        "run.temperature": 0.7,
         "run.rng_seed": 11,
     }
     args = openrlhf_main(planned("qwen3-8b-lora", 8, 1, tmp_path / "out", **more).flags).args
@@ -119,7 +120,12 @@ def test_every_option_reaches_the_real_command_line(openrlhf_main, tmp_path):
     assert args.ds.adam_offload is True
     assert args.train.colocate_all is False
     assert (args.actor.num_gpus_per_node, args.vllm.num_engines) == (4, 4)
-    assert (args.rollout.temperature, args.train.seed) == (0.7, 11)
+    assert args.train.seed == 11
+
+
+def test_the_temperature_reaches_the_real_command_line(openrlhf_main, tmp_path):
+    args = openrlhf_main(planned("qwen3-8b-full", 8, 1, tmp_path / "out", **{"run.temperature": 0.7}).flags).args
+    assert args.rollout.temperature == 0.7
 
 
 def test_attention_without_flash_attn_packs_nothing(openrlhf_main, tmp_path):
@@ -127,6 +133,34 @@ def test_attention_without_flash_attn_packs_nothing(openrlhf_main, tmp_path):
     more = {f"{section}.attention": "sdpa", f"{section}.packing": False}
     args = openrlhf_main(planned("qwen3-8b-lora", 1, 1, tmp_path / "out", **more).flags).args
     assert (args.ds.attn_implementation, args.ds.packing_samples, args.ds.ring_attn_size) == ("sdpa", False, 1)
+
+
+def test_the_real_sft_command_line_accepts_ours(monkeypatch, tmp_path):
+    given = {
+        "plugin.trainer.openrlhf.policy": "Qwen/Qwen3-8B",
+        "plugin.trainer.openrlhf.sft.adapter": True,
+        "plugin.trainer.openrlhf.engine.offload_optimizer": True,
+    }
+    toolkit = open_toolkit(overrides=given)
+    plan = plan_sft(toolkit, read_section(toolkit), demos=[], tasks=None, out=tmp_path / "out")
+    seen = []
+
+    def reached(args):
+        seen.append(args)
+        raise Reached
+
+    monkeypatch.setattr(sys, "argv", ["train_sft", *plan.flags])
+    monkeypatch.setattr(openrlhf.utils, "get_strategy", reached)
+    with pytest.raises(Reached):
+        runpy.run_module("openrlhf.cli.train_sft", run_name="__main__")
+    [args] = seen
+    assert args.data.multiturn is True
+    assert args.data.apply_chat_template is True
+    assert args.data.input_key == "messages"
+    assert args.data.tokenizer_chat_template
+    assert (args.train.batch_size, args.train.micro_batch_size, args.train.max_epochs) == (32, 1, 2)
+    assert (args.adam.lr, args.ds.lora.rank, args.ds.adam_offload) == (1e-5, 32, True)
+    assert args.data.max_len == 40_000
 
 
 def test_figures_are_read_from_the_lines_that_the_real_trainer_logs(monkeypatch):

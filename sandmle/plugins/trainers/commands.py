@@ -67,8 +67,18 @@ def sft(
         "run.rng_seed": rng_seed,
     }
     toolkit, chosen = _prepared(context, trainer, recipe, None, assignments, words)
+    if trainer == OPENRLHF:
+        from sandmle.plugins.trainers.openrlhf.commands import show_sft, start_sft
+
+        if dry_run:
+            show_sft(toolkit, demos=demos or [], tasks=tasks, out=out, as_json=as_json)
+            return
+        given = _given(demos, "--demos"), _given(tasks, "--tasks"), _given(out, "-o")
+        summary = start_sft(toolkit, demos=given[0], tasks=given[1], out=given[2], tell=_tell)
+        _finish(summary, as_json, f"the result is {summary['policy']}")
+        return
     if trainer != LOCAL:
-        raise ConfigError(f"the trainer {trainer!r} has no SFT; take --trainer local")
+        raise ConfigError(f"the trainer {trainer!r} has no SFT; take --trainer local or openrlhf")
     _refuse_cluster(gpus, None, None)
     if dry_run:
         _show_local(toolkit, chosen, None, as_json)

@@ -58,6 +58,49 @@ def start_grpo(toolkit: "Toolkit", *, tasks: Path, out: Path, tell: Callable[[st
     return asdict(summary)
 
 
+def show_sft(toolkit: "Toolkit", *, demos: list[Path], tasks: Path | None, out: Path | None, as_json: bool) -> None:
+    """Print the resolved command, the files it would write, and which template was proven; start nothing."""
+    from sandmle.plugins.trainers.dry_run import file_record
+    from sandmle.plugins.trainers.openrlhf.command import shell
+    from sandmle.plugins.trainers.openrlhf.sft import DATA, plan_sft
+
+    plan = plan_sft(toolkit, read_section(toolkit), demos=demos, tasks=tasks, out=out or DRY_OUT)
+    if as_json:
+        record = {
+            "trainer": "openrlhf",
+            "command": [sys.executable, *plan.command],
+            "files": [file_record(path, text) for path, text in plan.files.items()],
+            "template": plan.template,
+            "conversations": plan.conversations,
+            "left_out": dict(plan.left_out),
+        }
+        typer.echo(json.dumps(record, indent=2))
+        return
+    parts = [f"command:\n{shell(['python', *plan.command])}"]
+    parts += [_file_words(path, text) for path, text in plan.files.items()]
+    if plan.template is None:
+        parts.append(
+            f"{plan.paths.work / DATA}: conversations from --demos and --tasks, under a template proven for them"
+        )
+    else:
+        parts.append(
+            f"{plan.conversations} conversations; template of {plan.template}: its mask is proven; left out: "
+            + json.dumps(dict(plan.left_out))
+        )
+    typer.echo("\n\n".join(parts))
+
+
+def start_sft(
+    toolkit: "Toolkit", *, demos: list[Path], tasks: Path, out: Path, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Imitate; gives the summary."""
+    from sandmle.core.engine.interrupts import run_until_interrupted
+    from sandmle.plugins.trainers.openrlhf.sft import plan_sft, run_openrlhf_sft
+
+    plan = plan_sft(toolkit, read_section(toolkit), demos=demos, tasks=tasks, out=out)
+    return run_until_interrupted(lambda drain: run_openrlhf_sft(plan, drain=drain, tell=tell))
+
+
 def _estimate(launch: "Launch", recipe: "Recipe | None", episode_timeout_s: float, assume: list[str]) -> Any:
     from sandmle.plugins.trainers.dry_run import estimated
     from sandmle.plugins.trainers.estimate import Plan

@@ -123,8 +123,11 @@ class SftSection(_Section):
     max_tokens: Positive = 40_000
     """Longer demonstrations are left out; OpenRLHF would cut them in silence."""
     keep: Literal["all", "valid", "medal"] = "valid"
+    adapter: bool = False
+    """Train a LoRA adapter; otherwise all weights."""
     template: Path | None = None
-    """Jinja file with the chat template to train under; None takes a proven one beside this package."""
+    """Jinja file with the chat template to train under. None takes the tokenizer's own where its mask is proven, else
+    a plain one of the same tokens."""
 
 
 class OpenRlhfConfig(_Section):

@@ -45,7 +45,7 @@ def check(
         ConfigError: one line per problem, each with what to change.
     """
     found = [*_gpus(config, place, facts), *_batches(config, place), *_attention(config, place)]
-    found += [*_method(config, weights), *_sampling(run), *_lengths(config, facts, run)]
+    found += [*_method(config, weights), *_sampling(config, run), *_lengths(config, facts, run)]
     if found:
         raise ConfigError("this cannot be trained:\n" + "\n".join(f"  - {one}" for one in found))
 
@@ -163,9 +163,14 @@ def _method(config: OpenRlhfConfig, weights: Mapping[str, float]) -> Iterator[st
         )
 
 
-def _sampling(run: RunSettings) -> Iterator[str]:
+def _sampling(config: OpenRlhfConfig, run: RunSettings) -> Iterator[str]:
     if run.temperature <= 0:
         yield "run.temperature = 0 gives a group one trajectory many times, and OpenRLHF divides by it; set it to 1"
+    elif config.correction.level == "off" and run.temperature != 1:
+        yield (
+            f"run.temperature = {run.temperature:g} with {SECTION}.correction.level off: vLLM then gives the log-probs "
+            "of another temperature than it samples at; set the level to token or seq, or the temperature to 1"
+        )
     if not 0 <= run.rng_seed < MOST_SEED:
         yield f"run.rng_seed = {run.rng_seed}: OpenRLHF takes seeds from 0 to {MOST_SEED - 1}"
 

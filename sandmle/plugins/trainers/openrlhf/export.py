@@ -143,7 +143,7 @@ def _save_shards(weights: Iterator[tuple[str, Any]], part: Path) -> set[str]:
         shards[0][name] = tensor
         held, total = held + size, total + size
     written.append(_save_shard(shards.pop() if shards else {}, part, len(written)))
-    where = {}
+    where: dict[str, str] = {}
     for number, names in enumerate(written):
         final = _shard_name(number, len(written))
         (part / f"{number}.part").rename(part / final)

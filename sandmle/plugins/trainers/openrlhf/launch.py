@@ -15,7 +15,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +75,7 @@ async def run_openrlhf(
         return OpenRlhfSummary(out=str(out), complete=False, steps=0, policy=None, metrics=[], evaluations=[])
     check_packages(launch.config, launch.place)
     check_gpus(launch.config)
-    with _held(out, launch) as (metrics, evaluations):
+    with held(out, launch.record) as (metrics, evaluations):
         if not (out / FINISHED).is_file():
             lesson = Lesson(method="grpo", scaffolds=(toolkit.settings.run.scaffold,))
             write_lessons(out, (*read_lessons(Path(str(config.policy))), lesson))
@@ -108,7 +108,6 @@ class Watcher:
         self._announcer = announcer
         self._drain = drain
         self._tell = tell
-        self._stopped = False
         self._start = 1 + max((one.get("start", 0) for one in read_lines(self._metrics.path)), default=-1)
 
     async def run(self, command: Sequence[str], environment: dict[str, str]) -> None:
@@ -121,7 +120,9 @@ class Watcher:
         paths = self._launch.paths
         self._tell(f"starting OpenRLHF; its log is {paths.log}")
         async with open_driver(command, environment, paths.log) as driver:
-            waiting = asyncio.create_task(self._stop_when_drained(driver))
+            every = self._launch.config.grpo.save_every
+            newest = lambda: newest_checkpoint(paths)  # noqa: E731 - a word for what is asked again and again
+            waiting = asyncio.create_task(stop_when_drained(driver, self._drain, newest, every, self._tell))
             try:
                 async for text in driver.lines():
                     line = parse_line(text)
@@ -130,9 +131,8 @@ class Watcher:
                 status = await driver.wait()
             finally:
                 waiting.cancel()
-                with suppress(asyncio.CancelledError):
-                    await waiting
-        if self._stopped:
+                [stopped] = await asyncio.gather(waiting, return_exceptions=True)
+        if stopped is True:
             self._tell("stopped; the same command goes on from the last checkpoint")
             return
         self._conclude(status, driver)
@@ -158,17 +158,6 @@ class Watcher:
                 + "Start in another directory with a lower learning rate"
             )
 
-    async def _stop_when_drained(self, driver: Driver) -> None:
-        """Wait for a drain, then for the next whole checkpoint; only then is nothing lost."""
-        await self._drain.wait()
-        before = newest_checkpoint(self._launch.paths)
-        every = self._launch.config.grpo.save_every
-        self._tell(f"stopping at the next checkpoint (one every {every} steps); once more stops at once")
-        while newest_checkpoint(self._launch.paths) == before:
-            await asyncio.sleep(POLL_S)
-        self._stopped = True
-        await driver.stop()
-
     def _conclude(self, status: int, driver: Driver) -> None:
         paths = self._launch.paths
         if status != 0:
@@ -181,6 +170,21 @@ class Watcher:
         if not paths.policy.is_dir():
             raise ProviderError(f"OpenRLHF ended well and left no {paths.policy}; see {paths.log}")
         write_files({paths.out / FINISHED: json.dumps({"policy": str(paths.policy)}) + "\n"})
+
+
+async def stop_when_drained(
+    driver: Driver, drain: asyncio.Event, newest: Callable[[], int | None], every: int, tell: Tell
+) -> bool:
+    """Wait for a drain, then for the next whole checkpoint, and end the driver: only then is nothing lost."""
+    await drain.wait()
+    before = newest()
+    tell(f"stopping at the next checkpoint (one every {every} steps); once more stops at once")
+    while newest() == before:
+        await asyncio.sleep(POLL_S)
+    # To be ended is what the driver's last lines are about: whoever reads them must not take it for a failure.
+    with suppress(asyncio.CancelledError):
+        await driver.stop()
+    return True
 
 
 def newest_checkpoint(paths: Paths) -> int | None:
@@ -202,14 +206,19 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def _held(out: Path, launch: Launch) -> Iterator[tuple[LineLog, LineLog]]:
+def held(out: Path, record: Mapping[str, Any]) -> Iterator[tuple[LineLog, LineLog]]:
+    """Hold the output directory of a training asked for in these words; gives its logs of steps and evaluations.
+
+    Raises:
+        RunError: another process holds it, or it was begun with another configuration (with the diff).
+    """
     with ExitStack() as stack:
         try:
             out.mkdir(parents=True, exist_ok=True)
             if any(out.iterdir()) and not (out / CONFIG).is_file():
                 raise RunError(f"{out} is not empty and no training run; name a new or empty directory")
             stack.enter_context(locked(out))
-            agree(out, launch.record)
+            agree(out, record)
             logs = [stack.enter_context(open_log(out / name)) for name in (METRICS, EVALUATIONS)]
         except OSError as problem:
             raise RunError(f"the directory {out} cannot be used: {problem.strerror or problem}") from problem
