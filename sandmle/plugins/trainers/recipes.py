@@ -105,7 +105,8 @@ def _values(parts: list[dict[str, Any]], trainer: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for part in parts:
         values |= part.get("set", {})
-        values |= {f"plugin.trainer.{trainer}.{key}": value for key, value in part.get(trainer, {}).items()}
+        for key, value in part.get(trainer, {}).items():
+            values[key if key.startswith("plugin.") else f"plugin.trainer.{trainer}.{key}"] = value
     return values
 
 
