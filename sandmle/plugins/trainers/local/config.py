@@ -1,15 +1,43 @@
 """What can be configured about the local trainer."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sandmle.core.contracts.policy import AdapterShape, PolicyShape
 from sandmle.core.engine.advantage import Estimator
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Level = Literal["off", "token", "seq"]
+Mode = Literal["mask", "clip"]
+Gating = Literal["ratio", "binary_kl", "tv"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """How samples are weighed; the fields are OpenRLHF's `algo.advantage.is_correction_*`."""
+
+    level: Level
+    """Whether the bounds hold for each token, or for the mean over a sequence."""
+    mode: Mode
+    """`mask` leaves out what is beyond the bounds; `clip` cuts its weight off at them."""
+    gating: Gating
+    """What is bounded: the importance ratio, or how far apart the two probabilities of the sampled token are."""
+    low: float
+    high: float
+
+    def problem(self) -> str | None:
+        """Why these do not go together, if they do not."""
+        if self.level == "off":
+            return None
+        if self.mode == "clip" and (self.level == "seq" or self.gating != "ratio"):
+            return "is_correction_mode = clip needs is_correction_level = token and is_correction_gating = ratio"
+        if self.gating != "ratio" and self.low > 0:
+            return f"is_correction_gating = {self.gating} is bounded from above only: set the lower threshold to 0"
+        return None
 
 
 class _Section(BaseModel):
@@ -76,12 +104,25 @@ class GrpoConfig(OptimizerConfig):
     aggregate: Literal["token-mean", "seq-mean-token-mean"] = "token-mean"
     kl: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the k3 estimate of the divergence from the policy that training began with; 0 needs none."""
+    is_correction_level: Level = "off"
+    """Weigh samples by how much likelier the weights before the update are to sample them than the policy that did:
+    `token` by token, or with bounds on the mean over a sequence (`seq`). Names and numbers are OpenRLHF 0.11.2's."""
+    is_correction_mode: Mode = "mask"
+    """`mask` leaves out what is beyond the thresholds; `clip` cuts its weight off at them (`token`, `ratio`)."""
+    is_correction_gating: Gating = "ratio"
+    """What the thresholds are for: the importance ratio, or the divergence (`binary_kl`, `tv`) of the sampled token's
+    two probabilities, which is bounded from above only."""
+    is_correction_threshold: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(gt=0)]] = (0.5, 5.0)
+    """Low and high."""
+    stale_steps: Annotated[int, Field(ge=0)] = 0
+    """Train on the episodes that were played so many steps earlier, as a trainer does that plays and updates at the
+    same time; the first steps then only play. Needs a correction, or `old_log_probs = "rollout"`."""
     old_log_probs: Literal["recomputed", "rollout"] = "recomputed"
     """What the importance ratio is taken against: a forward pass before the update, as in OpenRLHF, or the
     rollout's own numbers. Both agree to about 1e-6; the former makes a resumed run's losses equal bit for bit."""
     rollout_gap: Annotated[float, Field(gt=0)] | None = None
     """Mean absolute difference between rollout and recomputed log-probs beyond which training stops. None takes 0.02
-    in float32 and 0.1 in bfloat16 (`losses.GAPS` says why)."""
+    in float32 and 0.1 in bfloat16 (`losses.GAPS` says why), and 1 for stale samples."""
     reward_canary: bool = True
     """Before the first step, train a toy for some seconds and stop when its reward does not rise."""
     minibatches: Positive = 2
@@ -96,6 +137,34 @@ class GrpoConfig(OptimizerConfig):
     validation_group_size: Positive = 2
     best_by: Literal["reward", "any_medal", "human_rank"] = "any_medal"
     keep_checkpoints: Positive = 2
+
+    def correction(self) -> Correction:
+        low, high = self.is_correction_threshold
+        return Correction(
+            level=self.is_correction_level,
+            mode=self.is_correction_mode,
+            gating=self.is_correction_gating,
+            low=low,
+            high=high,
+        )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if problem := self.correction().problem():
+            raise ValueError(problem)
+        if self.is_correction_threshold[0] > self.is_correction_threshold[1]:
+            raise ValueError("the lower is_correction_threshold is above the higher one")
+        by_rollout = self.old_log_probs == "rollout"
+        if self.is_correction_level != "off" and by_rollout:
+            raise ValueError(
+                'is_correction_level needs old_log_probs = "recomputed": the rollout is what is corrected for'
+            )
+        if self.stale_steps and self.is_correction_level == "off" and not by_rollout:
+            raise ValueError(
+                'stale_steps without a correction is biased: set is_correction_level to "token" or "seq", or '
+                'old_log_probs to "rollout"'
+            )
+        return self
 
     def rate(self) -> float:
         return self.learning_rate or (1.2e-3 if self.adapter else 7e-4)

@@ -27,11 +27,29 @@ class Group:
     def kept(self) -> bool:
         return self.judged.verdict is Verdict.KEPT
 
+    @property
+    def counting(self) -> int:
+        """Episodes that have a reward."""
+        return sum(reward is not None for reward in _rewards(self.episodes))
 
-def judge(episodes: Sequence[Episode], estimator: Estimator) -> Group:
-    """A group with its advantages; episodes that the infrastructure failed have no reward and enter nothing."""
-    rewards = [episode.reward.total if episode.reward else None for episode in episodes]
-    return Group(episodes=tuple(episodes), judged=group_advantages(rewards, estimator))
+
+def judge(episodes: Sequence[Episode], estimator: Estimator, size: int | None = None) -> Group:
+    """A group with its advantages; episodes that the infrastructure failed have no reward and enter nothing.
+
+    Args:
+        episodes: of one task.
+        estimator: makes advantages of rewards.
+        size: of a whole group; one that has fewer than half of it left is too small. By default as many as are given.
+    """
+    rewards = _rewards(episodes)
+    judged = group_advantages(rewards, estimator)
+    if 2 * sum(reward is not None for reward in rewards) < (size or len(episodes)):
+        judged = GroupAdvantages(verdict=Verdict.TOO_FEW, advantages=(None,) * len(rewards))
+    return Group(episodes=tuple(episodes), judged=judged)
+
+
+def _rewards(episodes: Iterable[Episode]) -> list[float | None]:
+    return [episode.reward.total if episode.reward else None for episode in episodes]
 
 
 def weighted(groups: Iterable[Group], *, mask_truncated: bool) -> list[Weighted]:
@@ -94,3 +112,9 @@ def group_metrics(groups: Sequence[Group]) -> dict[str, Any]:
         "turns": fmean(len(e.trajectory.replies()) for e in counting) if counting else None,
         "stops": dict(sorted(Counter(str(e.stop_reason) for e in counting).items())),
     }
+
+
+def updates_behind(groups: Iterable[Group], version: int) -> float | None:
+    """Updates since the kept episodes were sampled, in the mean; None where none is kept."""
+    found = [version - episode.policy_version for group in groups if group.kept for episode in group.episodes]
+    return fmean(found) if found else None

@@ -13,8 +13,10 @@ import torch
 from sandmle.core.errors import PluginError
 from sandmle.plugins.trainers.local.batches import MicroBatch, Weighted, micro_batches, trained_tokens
 from sandmle.plugins.trainers.local.config import GrpoConfig
+from sandmle.plugins.trainers.local.corrections import weigh
 from sandmle.plugins.trainers.local.losses import (
     GAPS,
+    STALE_GAP,
     Clip,
     action_log_probs,
     clipped_share,
@@ -35,6 +37,10 @@ class UpdateReport:
     nll: float
     clipped: float
     kl: float
+    is_weight: float
+    """What losses were multiplied by for samples of another policy; 1 without a correction."""
+    is_filtered: float
+    """Share of tokens that this left out or cut off."""
     rollout_gap: float
     """Of |rollout - recomputed log-prob| in the first minibatch, before any update."""
     tokens: int
@@ -47,7 +53,8 @@ class Grpo:
         self, module: Any, config: GrpoConfig, temperature: float, reference: Any | None, *, dtype: str = "float32"
     ) -> None:
         self._module = module
-        self._rollout_gap = config.rollout_gap or GAPS[dtype]
+        self._rollout_gap = config.rollout_gap or (STALE_GAP if config.stale_steps else GAPS[dtype])
+        self._correction = config.correction()
         self._config = config
         self._temperature = temperature
         self._reference = reference
@@ -127,6 +134,9 @@ class Grpo:
                 totals.add_gaps((new.detach() - batch.rollout_log_probs).abs())
             before = self._first(new, batch) if old is None else old[at]
             per_token = policy_loss(new, before, batch.advantages, self._clip)
+            coefficient, filtered = self._weigh(before, batch)
+            if self._correction.level != "off":
+                per_token = coefficient * per_token
             divergence = self._divergence(new, batch)
             weights = token_weights(batch, self._config.aggregate, tokens=tokens, sequences=sequences)
             # As in OpenRLHF, the divergence is a mean over tokens however the policy's losses are weighted.
@@ -138,6 +148,8 @@ class Grpo:
                 nll=-new.detach(),
                 clipped=clipped_share(new, before, batch.advantages, self._clip),
                 kl=divergence.detach(),
+                is_weight=coefficient,
+                is_filtered=filtered.float(),
             )
         if totals.gap > self._rollout_gap:
             raise PluginError(
@@ -149,6 +161,11 @@ class Grpo:
 
     def _first(self, new: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
         return batch.rollout_log_probs if self._config.old_log_probs == "rollout" else new.detach()
+
+    def _weigh(self, before: torch.Tensor, batch: MicroBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        if self._correction.level == "off":
+            return torch.ones_like(before), torch.zeros_like(before)
+        return weigh(before, batch, self._correction)
 
     def _divergence(self, new: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
         if self._reference is None:
@@ -193,6 +210,8 @@ class _Totals:
             nll=means["nll"],
             clipped=means["clipped"],
             kl=means["kl"],
+            is_weight=means["is_weight"],
+            is_filtered=means["is_filtered"],
             rollout_gap=self.gap,
             tokens=tokens,
         )

@@ -90,6 +90,7 @@ def toy_learner(config: LocalTrainerConfig, run: Callable[..., Awaitable[Any]]) 
         "minibatches": 1,
         "epochs": 1,
         "kl": 0.0,
+        "stale_steps": 0,
         "refills": 0,
         "evaluate_every": 0,
         "keep_checkpoints": 1,

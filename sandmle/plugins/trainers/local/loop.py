@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,14 +23,15 @@ from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError
 from sandmle.plugins.trainers.canaries.toy import check_reward
 from sandmle.plugins.trainers.local.batches import MicroBatch
+from sandmle.plugins.trainers.local.collecting import Collector
 from sandmle.plugins.trainers.local.config import GrpoConfig, LocalTrainerConfig
 from sandmle.plugins.trainers.local.evaluating import Evaluator, best_step
-from sandmle.plugins.trainers.local.groups import Group, group_metrics, judge, order_of, weighted
+from sandmle.plugins.trainers.local.groups import Group, group_metrics, updates_behind, weighted
 from sandmle.plugins.trainers.local.grpo import Grpo, UpdateReport
 from sandmle.plugins.trainers.local.guarding import Guard, toy_learner
 from sandmle.plugins.trainers.local.optimizing import Optimizer, prepare
 from sandmle.plugins.trainers.local.output import Output, TrainerState, open_output
-from sandmle.plugins.trainers.local.playing import Stopped, digests, open_stage, read_tasks
+from sandmle.plugins.trainers.local.playing import Stopped, digests, read_tasks
 from sandmle.plugins.trainers.local.policies import PROVIDER, open_policy, policy_provider, weights_digest
 
 Tell = Callable[[str], None]
@@ -125,6 +126,7 @@ class GrpoLoop:
         self._reference_path = config.policy
         self._version = 0
         self._guard = Guard(toolkit, policy)
+        self._collector = Collector(toolkit, config.grpo, output.root, crew, self._training, drain)
         self._evaluator = Evaluator(toolkit, config.grpo, output, crew, validation, drain, tell)
 
     async def run(self, state: TrainerState) -> int:
@@ -162,9 +164,14 @@ class GrpoLoop:
 
     async def _step(self, step: int, grpo: Grpo) -> None:
         began = time.monotonic()
-        groups = await self._play(step)
+        groups = await self._collector.play(step, self._version)
+        learned = groups
+        if self._config.stale_steps:
+            earlier = step - self._config.stale_steps
+            learned = await self._collector.play(earlier, self._version) if earlier > 0 else []
         played = time.monotonic()
-        report = await self._update(groups, step, grpo)
+        behind = updates_behind(learned, self._version)
+        report = await self._update(learned, step, grpo)
         gap = await self._guard.synced()
         trained = time.monotonic()
         line: dict[str, Any] = {
@@ -173,6 +180,7 @@ class GrpoLoop:
             "learning_rate": self._optimizer.rate_at(step),
             **(asdict(report) if report else {"loss": None}),
             **group_metrics(groups),
+            "updates_behind": behind,
             "canary_gap": gap,
             "seconds": {"play": round(played - began, 3), "train": round(trained - played, 3)},
         }
@@ -181,25 +189,6 @@ class GrpoLoop:
         self._output.save(self._policy, state, keep=self._config.keep_checkpoints)
         self._output.record(line)
         self._tell(_told(line))
-
-    async def _play(self, step: int) -> list[Group]:
-        config = self._config
-        crew = replace(
-            self._crew,
-            sampling=replace(self._crew.sampling, rng_seed=derived(self._rng_seed, "rollout", step)),
-            policy_version=self._version,
-        )
-        groups: list[Group] = []
-        waiting = order_of(self._training, step, config.tasks_per_step, self._rng_seed)
-        folder = self._output.root / "steps" / f"{step:04d}"
-        with open_stage(self._toolkit, folder, config.group_size, self._drain) as stage:
-            for _ in range(1 + config.refills):
-                missing = config.tasks_per_step - sum(group.kept for group in groups)
-                chosen, waiting = waiting[:missing], waiting[missing:]
-                if chosen:
-                    played = await stage.play(crew, chosen, config.group_size)
-                    groups += [judge(episodes, config.estimator) for episodes in played]
-        return groups
 
     async def _update(self, groups: Sequence[Group], step: int, grpo: Grpo) -> UpdateReport | None:
         """None when no group teaches anything: the weights stay as they are."""

@@ -13,6 +13,8 @@ GAPS: Final = {"float32": 0.02, "bfloat16": 0.1}
 pass beyond which they are taken for another policy's. In float32 it is about 1e-6, so that 0.02 is an update or more.
 In bfloat16 a logit of 8 to 16 is rounded by up to 2^-5 = 0.03, and generator and trainer, whose sums have other
 orders, round apart: 0.003 to 0.03 in the mean is usual, an engine with other weights gives some tenths."""
+STALE_GAP: Final = 1.0
+"""The same for samples that some updates were made since: these move log-probs by tenths at most."""
 FARTHEST: Final = 20.0
 """Largest logarithm of an importance ratio, as in OpenRLHF; past it, exp() would soon be infinite."""
 MOST_K3: Final = 10.0

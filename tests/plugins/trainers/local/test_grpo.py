@@ -179,13 +179,36 @@ async def test_a_drained_run_stops_and_goes_on_to_the_same_losses(train, tmp_pat
     assert same(resumed.metrics) == same(whole.metrics)
 
 
-async def test_groups_with_one_survivor_are_dropped_refilled_and_counted(toy, train, tmp_path):
+async def test_groups_with_one_survivor_are_dropped_and_counted(toy, train, tmp_path):
     sandbox = toy.ToySandbox(broken=lambda number: number % 4 != 1)
+    toolkit = toy.toy_toolkit(sandbox=sandbox, infrastructure_retries=0)
+    summary = await train(tmp_path / "out", toolkit=toolkit, steps=1, refills=0)
+    [line] = summary.metrics
+    assert (line["too_few"], line["infrastructure_rate"], line["groups"]) == (1.0, 0.75, 2)
+    assert line["loss"] is None
+
+
+async def test_a_group_of_which_less_than_half_is_left_is_played_on_in_further_slots(toy, train, tmp_path):
+    sandbox = toy.ToySandbox(broken=lambda number: number <= 3)
     toolkit = toy.toy_toolkit(sandbox=sandbox, infrastructure_retries=0)
     summary = await train(tmp_path / "out", toolkit=toolkit, steps=1)
     [line] = summary.metrics
-    assert (line["too_few"], line["infrastructure_rate"], line["groups"]) == (1.0, 0.75, 4)
-    assert line["loss"] is None
+    assert line["too_few"] == 0
+    assert line["episodes"] == 4 * line["groups"] + 3
+    played: dict[str, list] = {}
+    for episode in read_episodes(tmp_path / "out" / "steps" / "0001"):
+        played.setdefault(episode.task_id, []).append(episode)
+    [filled] = [group for group in played.values() if len(group) == 7]
+    assert sorted(episode.slot for episode in filled) == list(range(7))
+    assert sum(episode.outcome is Outcome.INFRASTRUCTURE for episode in filled) == 3
+
+
+@pytest.mark.parametrize(("left", "kept"), [(1, False), (2, False), (3, True), (5, True)])
+def test_a_group_needs_half_of_its_episodes(demos, left, kept):
+    [*some] = [one for one in read_episodes(demos) if one.task_id == "say-0-a"][:5]
+    assert len({one.reward.total for one in some[:2]}) == 2
+    lost = [replace(one, outcome=Outcome.INFRASTRUCTURE, reward=None) for one in some[left:]]
+    assert judge([*some[:left], *lost], Estimator.GROUP_NORM).kept is kept
 
 
 def test_one_survivor_gives_no_advantage(demos):
