@@ -81,9 +81,13 @@ def either(plan: Plan, policy: TrainablePolicy) -> tuple[list[Weighted], str]:
 
 
 def within(items: Sequence[Weighted], count: int, tokens: int) -> list[Weighted]:
-    """The shortest few that, padded to the longest of them, have at most so many tokens."""
+    """Of the prompt that most sequences begin with, the shortest few that have at most so many tokens when padded."""
+    by_prompt: dict[tuple[int, ...], list[Weighted]] = {}
+    for item in items:
+        prompt = item.sequence.observation_tokens[: item.sequence.action_ranges[0][0]]
+        by_prompt.setdefault(prompt, []).append(item)
     chosen: list[Weighted] = []
-    for item in sorted(items, key=lambda one: len(one.sequence.observation_tokens)):
+    for item in sorted(max(by_prompt.values(), key=len), key=lambda one: len(one.sequence.observation_tokens)):
         if len(chosen) == count or len(item.sequence.observation_tokens) * (len(chosen) + 1) > tokens:
             break
         chosen.append(item)
