@@ -20,7 +20,8 @@ from sandmle.core.errors import ConfigError, SandboxError
 from sandmle.core.types.episode import Outcome
 from sandmle.plugins.llms.local.config import LocalConfig
 from sandmle.plugins.llms.local.model import LocalProvider
-from sandmle.plugins.trainers.openrlhf.executor import VARIABLE, AgentExecutor
+from sandmle.plugins.trainers.openrlhf.executor import AgentExecutor
+from sandmle.plugins.trainers.openrlhf.files import VARIABLE
 from sandmle.plugins.trainers.openrlhf.samples import TRAINED, VALID
 
 SHAPE = PolicyShape(

@@ -6,26 +6,19 @@ one exception would end the training. None leaves here. An episode that the infr
 
 import asyncio
 import atexit
-import os
-import tempfile
-from pathlib import Path
 from typing import Any, Final
 
 from openrlhf.utils.agent import AgentExecutorBase
 
-from sandmle.core.contracts.policy import ChatCodec, CodecProvider
+from sandmle.core.contracts.policy import ChatCodec
 from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.recording import NO_ACTION
-from sandmle.core.errors import ConfigError, PluginError, ProviderError, SandmleError, boundary
-from sandmle.core.hooks.registry import Kind
+from sandmle.core.errors import ProviderError, SandmleError
+from sandmle.plugins.trainers.openrlhf.codecs import configuration_file, open_codec
 from sandmle.plugins.trainers.openrlhf.engine import EngineModel
 from sandmle.plugins.trainers.openrlhf.playing import EpisodeThread, Played
 from sandmle.plugins.trainers.openrlhf.samples import Asked, Response, invalid_response, response_of
 
-VARIABLE: Final = "SANDMLE_TRAINING"
-"""Environment variable with the path of the resolved configuration."""
-CODECS: Final = "local"
-"""The provider that reads tokenizers and chat formats."""
 SPARE_S: Final = 60.0
 """What an attempt's own deadline may be late by."""
 
@@ -40,13 +33,7 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
             UsageError: there is no usable configuration, or its tasks cannot be read.
             InfrastructureError: the sandbox cannot be started.
         """
-        named = os.environ.get(VARIABLE)
-        if not named:
-            raise ConfigError(
-                f"the environment variable {VARIABLE} is not set: it names the resolved configuration, and the runtime "
-                "environment of Ray must hand it to every worker (`sandmle train grpo --trainer openrlhf` sees to it)"
-            )
-        self._episodes = EpisodeThread(Path(named))
+        self._episodes = EpisodeThread(configuration_file())
         self._codecs: dict[str, ChatCodec] = {}
         atexit.register(self.close)
 
@@ -97,22 +84,7 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
         self._episodes.close()
 
     def _codec(self, tokenizer: Any) -> ChatCodec:
-        """How this tokenizer's checkpoint writes conversations.
-
-        Raises:
-            UsageError: it has no chat format that is exact.
-        """
         name = str(tokenizer.name_or_path)
         if name not in self._codecs:
-            provider = self._episodes.toolkit.make(Kind.LLM, CODECS)
-            if not isinstance(provider, CodecProvider):
-                raise PluginError(f"llm provider {CODECS!r} reads no chat formats: it is no CodecProvider")
-            if Path(name).is_dir():
-                self._codecs[name] = provider.open_codec(f"{CODECS}/{name}")
-            else:
-                # A name of the hub: the tokenizer is in memory, its files lie somewhere in a cache.
-                with tempfile.TemporaryDirectory() as folder:
-                    with boundary(ProviderError, f"writing the tokenizer of {name}"):
-                        tokenizer.save_pretrained(folder)
-                    self._codecs[name] = provider.open_codec(f"{CODECS}/{folder}")
+            self._codecs[name] = open_codec(self._episodes.toolkit, tokenizer)
         return self._codecs[name]
