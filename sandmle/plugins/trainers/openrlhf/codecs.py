@@ -41,9 +41,9 @@ def open_codec(toolkit: Toolkit, tokenizer: Any) -> ChatCodec:
     if not isinstance(provider, CodecProvider):
         raise PluginError(f"llm provider {PROVIDER!r} reads no chat formats: it is no CodecProvider")
     name = str(tokenizer.name_or_path)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return provider.open_codec(f"{PROVIDER}/{Path(name).absolute()}")
-    # A name of the hub: the tokenizer is in memory, its files lie somewhere in a cache.
+    # A name of the hub, or none: the tokenizer is in memory, its files lie somewhere in a cache.
     with tempfile.TemporaryDirectory() as folder:
         with boundary(ProviderError, f"writing the tokenizer of {name}"):
             tokenizer.save_pretrained(folder)

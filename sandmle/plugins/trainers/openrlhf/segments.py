@@ -1,7 +1,8 @@
-"""Which scaffolds the distributed trainer can learn under: those whose conversations only grow, until more is proven.
+"""Which scaffolds the distributed trainer can learn under: those whose conversations only grow, unless more is proven.
 
 OpenRLHF expects one sequence per sample. A scaffold that prunes its history or branches gives several, which share one
-advantage; that needs samples and experience of our own, and a test that they are right.
+advantage; `samples.py`, `generator.py` and `experience.py` see to that, and tests/openrlhf/test_experience.py holds
+them to it.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 from sandmle.core.errors import ConfigError
 
-SEGMENTS_PROVEN: Final = False
+SEGMENTS_PROVEN: Final = True
 """Whether the test of several segments per trajectory passes in the environment with the real OpenRLHF."""
 
 BRANCHING: Final = ("aide", "aira")
