@@ -7,7 +7,9 @@ from pathlib import Path
 
 from sandmle.core.engine.advantage import Verdict
 from sandmle.core.engine.attempt import Crew
+from sandmle.core.engine.evaluation import failure_rates
 from sandmle.core.engine.recording import derived
+from sandmle.core.engine.store import read_episodes, read_failures
 from sandmle.core.engine.tasks import Task
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.plugins.trainers.local.config import GrpoConfig
@@ -48,7 +50,7 @@ class Collector:
         groups: list[Group] = []
         waiting = order_of(self._tasks, step, config.tasks_per_step, self._toolkit.settings.run.rng_seed)
         by_id = {task.spec.task_id: task for task in waiting}
-        with open_stage(self._toolkit, self._root / "steps" / f"{step:04d}", config.group_size, self._drain) as stage:
+        with open_stage(self._toolkit, self._folder(step), config.group_size, self._drain) as stage:
             for _ in range(1 + config.refills):
                 for at, group in enumerate(groups):
                     if group.judged.verdict is Verdict.TOO_FEW:
@@ -62,6 +64,14 @@ class Collector:
                     played = await stage.play(crew, chosen, config.group_size)
                     groups += [judge(episodes, config.estimator, config.group_size) for episodes in played]
         return groups
+
+    def failure_rates(self, step: int) -> dict[str, float]:
+        """Infrastructure failures of a step per action of each kind, those that a retry made good included."""
+        folder = self._folder(step)
+        return failure_rates(tuple(read_failures(folder)), read_episodes(folder))
+
+    def _folder(self, step: int) -> Path:
+        return self._root / "steps" / f"{step:04d}"
 
     async def _fill_up(self, stage: Stage, crew: Crew, task: Task, group: Group) -> Group:
         missing = self._config.group_size - group.counting

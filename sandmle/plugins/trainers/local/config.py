@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sandmle.core.contracts.policy import AdapterShape, PolicyShape
 from sandmle.core.engine.advantage import Estimator
+from sandmle.core.types.trajectory import StopReason
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -130,6 +131,8 @@ class GrpoConfig(OptimizerConfig):
     """Passes over a step's trajectories."""
     mask_truncated: bool = False
     """Leave sequences whose last turn was cut by the token limit out of the loss; they still count in their group."""
+    masked_stops: tuple[StopReason, ...] = ()
+    """Episodes that ended so count in their group and are left out of the loss; the paper does so with `deadline`."""
     refills: Annotated[int, Field(ge=0)] = 1
     """Times per step that groups without variance are replaced by groups of other tasks."""
     evaluate_every: Annotated[int, Field(ge=0)] = 10

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -13,6 +13,7 @@ from sandmle.core.engine.tasks import Task
 from sandmle.core.engine.training import training_sequences
 from sandmle.core.types.episode import Episode, Outcome
 from sandmle.core.types.score import Medal
+from sandmle.core.types.trajectory import StopReason
 from sandmle.plugins.trainers.local.batches import Weighted
 
 
@@ -52,8 +53,15 @@ def _rewards(episodes: Iterable[Episode]) -> list[float | None]:
     return [episode.reward.total if episode.reward else None for episode in episodes]
 
 
-def weighted(groups: Iterable[Group], *, mask_truncated: bool) -> list[Weighted]:
+def weighted(
+    groups: Iterable[Group], *, mask_truncated: bool, masked_stops: Collection[StopReason] = ()
+) -> list[Weighted]:
     """Every sequence of the kept groups with its trajectory's advantage.
+
+    Args:
+        groups: with their advantages.
+        mask_truncated: leave out sequences whose last turn was cut by the token limit.
+        masked_stops: leave out episodes that ended so.
 
     Raises:
         ValueError: an episode has no exact token ids.
@@ -62,7 +70,7 @@ def weighted(groups: Iterable[Group], *, mask_truncated: bool) -> list[Weighted]
         Weighted(sequence=sequence, advantage=advantage)
         for group in groups
         for episode, advantage in zip(group.episodes, group.judged.advantages, strict=True)
-        if advantage is not None
+        if advantage is not None and episode.stop_reason not in masked_stops
         for sequence in training_sequences(episode)
         if not (mask_truncated and sequence.truncated)
     ]

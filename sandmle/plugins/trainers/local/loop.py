@@ -180,6 +180,7 @@ class GrpoLoop:
             "learning_rate": self._optimizer.rate_at(step),
             **(asdict(report) if report else {"loss": None}),
             **group_metrics(groups),
+            "infrastructure_after": self._collector.failure_rates(step),
             "updates_behind": behind,
             "canary_gap": gap,
             "seconds": {"play": round(played - began, 3), "train": round(trained - played, 3)},
@@ -192,7 +193,11 @@ class GrpoLoop:
 
     async def _update(self, groups: Sequence[Group], step: int, grpo: Grpo) -> UpdateReport | None:
         """None when no group teaches anything: the weights stay as they are."""
-        items = weighted((group for group in groups if group.kept), mask_truncated=self._config.mask_truncated)
+        items = weighted(
+            (group for group in groups if group.kept),
+            mask_truncated=self._config.mask_truncated,
+            masked_stops=self._config.masked_stops,
+        )
         if not items:
             return None
         rng = random.Random(derived(self._rng_seed, "minibatches", step))

@@ -1,0 +1,109 @@
+"""Failures that have nothing to do with the agent bias nothing; those that it causes are its own."""
+
+import asyncio
+import random
+from statistics import fmean, stdev
+
+import pytest
+
+from sandmle.core.engine.advantage import Estimator, Verdict, group_advantages
+from sandmle.core.engine.store import read_episodes, read_failures
+from sandmle.core.errors import SandboxError
+from sandmle.core.types.episode import Outcome
+from sandmle.plugins.trainers.local.loop import run_grpo
+
+RATES = pytest.mark.parametrize("rate", [0.01, 0.1, 0.5])
+REWARDS = (0.0, 0.1, 0.1, 0.3, 0.5, 0.5, 0.9, 1.0)
+DRAWS = 20_000
+
+
+def mean_advantages(rate: float, *, as_zero: bool = False) -> tuple[list[float], list[float]]:
+    """Each episode's advantage in the mean over failures, 0 where it failed, and the standard errors."""
+    rng = random.Random(1)
+    found: list[list[float]] = [[] for _ in REWARDS]
+    for _ in range(DRAWS):
+        alive = [rng.random() >= rate for _ in REWARDS]
+        failed = 0.0 if as_zero else None
+        rewards = [reward if there else failed for reward, there in zip(REWARDS, alive, strict=True)]
+        advantages = group_advantages(rewards, Estimator.DR_GRPO).advantages
+        for into, advantage, there in zip(found, advantages, alive, strict=True):
+            into.append((advantage or 0.0) if there else 0.0)
+    return [fmean(one) for one in found], [stdev(one) / DRAWS**0.5 for one in found]
+
+
+@RATES
+def test_advantages_less_the_mean_only_stay_those_without_faults_but_for_one_factor(rate):
+    """The factor is a learning rate: what an episode is worth beside another does not change."""
+    sound = group_advantages(REWARDS, Estimator.DR_GRPO).advantages
+    means, errors = mean_advantages(rate)
+    factor = sum(a * b for a, b in zip(means, sound, strict=True)) / sum(b * b for b in sound)
+    assert 0.3 < factor <= 1.01
+    for mean, error, wanted in zip(means, errors, sound, strict=True):
+        assert abs(mean - factor * wanted) < 4 * error + 1e-9
+    assert abs(sum(means)) < 4 * sum(errors)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_failures_as_rewards_of_0_would_have_made_whatever_survives_look_good(rate):
+    means, errors = mean_advantages(rate, as_zero=True)
+    assert sum(means) > 8 * sum(errors)
+
+
+@pytest.fixture
+def play(toy, imitator, tasks, tmp_path):
+    async def run(name: str, broken, steps: int = 1, **run):
+        toolkit = toy.toy_toolkit(sandbox=toy.ToySandbox(broken=broken), **run)
+        config = toy.grpo_config(
+            imitator, steps=steps, tasks_per_step=4, group_size=8, refills=0, estimator="dr_grpo", evaluate_every=0
+        )
+        return await run_grpo(
+            toolkit, config, tasks=tasks, out=tmp_path / name, drain=asyncio.Event(), tell=lambda line: None
+        )
+
+    return run
+
+
+@RATES
+async def test_training_goes_on_with_the_rewards_it_would_have_had_and_tells_the_rate(play, tmp_path, rate):
+    rng = random.Random(3)
+    failing = {number for number in range(1, 400) if rng.random() < rate}
+    sound = await play("sound", lambda number: False)
+    summary = await play("faulty", failing.__contains__, infrastructure_retries=0)
+    before = {(one.task_id, one.slot): one for one in read_episodes(tmp_path / "sound" / "steps" / "0001")}
+    after = list(read_episodes(tmp_path / "faulty" / "steps" / "0001"))
+    lost = [one for one in after if one.outcome is Outcome.INFRASTRUCTURE]
+    assert len(lost) == len(failing & set(range(1, 33)))
+    for one in after:
+        same = before[one.task_id, one.slot]
+        assert one in lost or one.reward.total == same.reward.total
+        assert one.reward is None or one not in lost
+    [line] = summary.metrics
+    assert line["infrastructure_rate"] == pytest.approx(len(lost) / 32)
+    assert line["loss"] is not None
+    # The toy breaks in its first cell.
+    failures = list(read_failures(tmp_path / "faulty" / "steps" / "0001"))
+    assert {one.after for one in failures} <= {"run_code"}
+    assert (line["infrastructure_after"]["run_code"] > 0) is bool(lost)
+    assert sound.metrics[0]["infrastructure_after"]["run_code"] == 0
+
+
+async def test_what_a_retry_makes_good_is_told_and_changes_nothing(play, tmp_path):
+    sound = await play("sound", lambda number: False)
+    faulty = await play("faulty", lambda number: number % 10 == 0, infrastructure_retries=2)
+    assert faulty.metrics[0]["reward"] == sound.metrics[0]["reward"]
+    assert faulty.metrics[0]["loss"] == sound.metrics[0]["loss"]
+    assert faulty.metrics[0]["infrastructure_rate"] == 0
+    assert faulty.metrics[0]["infrastructure_after"]["run_code"] > 0
+
+
+async def test_an_outage_stops_the_run_with_its_reason_and_the_same_words_go_on(play):
+    with pytest.raises(SandboxError, match=r"infrastructure failures in a row; the run has stopped.*the toy is broken"):
+        await play("out", lambda number: True, concurrency=1)
+    summary = await play("out", lambda number: False, concurrency=1)
+    assert summary.complete
+    assert summary.metrics[0]["infrastructure_rate"] == 0
+    assert summary.metrics[0]["too_few"] == 0
+
+
+def test_a_group_without_enough_left_is_never_half_a_group():
+    assert group_advantages([0.3, None, None], Estimator.DR_GRPO).verdict is Verdict.TOO_FEW
