@@ -82,6 +82,15 @@ def test_an_estimate_of_an_unknown_model_says_what_to_give(train, tmp_path):
     assert json.loads(train(*words, "--assume", "parameters=8e9", "--json"))["estimate"]["gpu_hours"] > 0
 
 
+@pytest.mark.parametrize("method", ["grpo", "sft"])
+def test_a_dry_run_that_names_no_policy_says_for_which_it_is_shown(train, method):
+    words = (method, "--trainer", "openrlhf", "--dry-run")
+    shown = json.loads(train(*words, "--json"))
+    assert "Qwen/Qwen3-8B" in shown["command"]
+    assert "no policy was named" in shown["warnings"][-1]
+    assert "warning: no policy was named" in train(*words)
+
+
 def test_the_sft_dry_run_prints_its_command(train):
     words = ("sft", "--trainer", "openrlhf", "--recipe", "qwen3-8b", "--gpus", "4", "--dry-run")
     command = json.loads(train(*words, "--json"))["command"]
@@ -99,7 +108,7 @@ def test_the_sft_dry_run_prints_its_command(train):
         (("grpo", "--recipe", "tiny", "--trainer", "openrlhf", "--dry-run"), "for the trainer local, not for openrlhf"),
         (("grpo", "--recipe", "qwen3-8b-full", "--lora", "--dry-run"), "take 'qwen3-8b-lora'"),
         (("grpo", "--recipe", "qwen3-8b", "--dry-run", "--assume", "x=1"), "--assume"),
-        (("grpo", "--trainer", "openrlhf", "--dry-run"), "--policy NAME or FOLDER"),
+        (("grpo", "--trainer", "openrlhf", "--tasks", ".", "-o", "x"), "--policy NAME or FOLDER"),
         (("grpo", "--recipe", "qwen3-8b", "--tasks", "x", "-o", "y"), "download it, and name it by --policy FOLDER"),
         (
             ("grpo", "--trainer", "openrlhf", "--recipe", "qwen3-8b", "--set", "run.scaffold=aide", "--dry-run"),

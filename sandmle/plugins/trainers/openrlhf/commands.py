@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DRY_OUT: Final = Path("train-out")
 """Stands for the output directory in a dry run that names none."""
+DRY_POLICY: Final = "Qwen/Qwen3-8B"
+"""Stands for the policy in a dry run that names none: the smallest of the paper."""
 
 
 def read_section(toolkit: "Toolkit") -> "OpenRlhfConfig":
@@ -38,7 +40,9 @@ def show_grpo(
     """Print the resolved command, the files it would write, and the estimate; start nothing."""
     from sandmle.plugins.trainers.openrlhf.planning import plan_grpo
 
-    launch = plan_grpo(toolkit, read_section(toolkit), tasks=tasks, out=out or DRY_OUT)
+    config, shown_for = _with_policy(read_section(toolkit))
+    launch = plan_grpo(toolkit, config, tasks=tasks, out=out or DRY_OUT)
+    launch.warnings.extend(shown_for)
     found = _estimate(launch, recipe, toolkit.settings.run.episode_timeout_s, assume)
     if as_json:
         typer.echo(json.dumps(_record(launch, recipe, found), indent=2))
@@ -58,13 +62,24 @@ def start_grpo(toolkit: "Toolkit", *, tasks: Path, out: Path, tell: Callable[[st
     return asdict(summary)
 
 
+def _with_policy(config: "OpenRlhfConfig") -> "tuple[OpenRlhfConfig, list[str]]":
+    """A dry run that names no policy is shown for one, and says so."""
+    if config.policy is not None:
+        return config, []
+    words = (
+        f"no policy was named, so this is shown for {DRY_POLICY}; give --policy or --recipe (`sandmle train recipes`)"
+    )
+    return config.model_copy(update={"policy": DRY_POLICY}), [words]
+
+
 def show_sft(toolkit: "Toolkit", *, demos: list[Path], tasks: Path | None, out: Path | None, as_json: bool) -> None:
     """Print the resolved command, the files it would write, and which template was proven; start nothing."""
     from sandmle.plugins.trainers.dry_run import file_record
     from sandmle.plugins.trainers.openrlhf.command import shell
     from sandmle.plugins.trainers.openrlhf.sft import DATA, plan_sft
 
-    plan = plan_sft(toolkit, read_section(toolkit), demos=demos, tasks=tasks, out=out or DRY_OUT)
+    config, shown_for = _with_policy(read_section(toolkit))
+    plan = plan_sft(toolkit, config, demos=demos, tasks=tasks, out=out or DRY_OUT)
     if as_json:
         record = {
             "trainer": "openrlhf",
@@ -73,6 +88,7 @@ def show_sft(toolkit: "Toolkit", *, demos: list[Path], tasks: Path | None, out: 
             "template": plan.template,
             "conversations": plan.conversations,
             "left_out": dict(plan.left_out),
+            "warnings": shown_for,
         }
         typer.echo(json.dumps(record, indent=2))
         return
@@ -87,7 +103,7 @@ def show_sft(toolkit: "Toolkit", *, demos: list[Path], tasks: Path | None, out: 
             f"{plan.conversations} conversations; template of {plan.template}: its mask is proven; left out: "
             + json.dumps(dict(plan.left_out))
         )
-    typer.echo("\n\n".join(parts))
+    typer.echo("\n\n".join([*parts, *(f"warning: {one}" for one in shown_for)]))
 
 
 def start_sft(

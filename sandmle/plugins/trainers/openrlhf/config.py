@@ -13,7 +13,8 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Building validators takes longer than showing help: it waits for the first use.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class LoraSection(_Section):

@@ -67,7 +67,9 @@ def plan_grpo(toolkit: Toolkit, config: OpenRlhfConfig, *, tasks: Path | None, o
         UsageError: something cannot be used, or does not go together; the message says all of it.
     """
     if config.policy is None:
-        raise ConfigError("name the model to start from: --policy NAME or FOLDER, or plugin.trainer.openrlhf.policy")
+        raise ConfigError(
+            "name the model to start from: --policy NAME or FOLDER, or a --recipe (`sandmle train recipes`)"
+        )
     settings = toolkit.settings
     run = settings.run
     check_names(toolkit)

@@ -69,7 +69,9 @@ def plan_sft(
         UsageError: something cannot be used, or no mask can be proven.
     """
     if config.policy is None:
-        raise ConfigError("name the model to start from: --policy NAME or FOLDER, or plugin.trainer.openrlhf.policy")
+        raise ConfigError(
+            "name the model to start from: --policy NAME or FOLDER, or a --recipe (`sandmle train recipes`)"
+        )
     _check(config)
     paths = Paths(out=out.expanduser().resolve())
     if not demos or tasks is None:
