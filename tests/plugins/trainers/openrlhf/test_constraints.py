@@ -1,5 +1,7 @@
 """Whatever OpenRLHF would stumble over is refused before anything starts, in words."""
 
+import json
+
 import pytest
 
 from sandmle.core.engine.settings import RunSettings
@@ -127,3 +129,12 @@ def test_an_unknown_model_is_warned_of_and_placed_as_a_small_one():
 
 def test_merging_an_adapter_without_importance_correction_is_warned_of():
     assert "rounds small adapters away" in warned({"grpo": {"adapter": True}, "correction": {"level": "off"}})
+
+
+def test_an_adapter_on_a_tied_head_is_refused(tmp_path):
+    shape = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48}
+    tied = {**shape, "vocab_size": 100, "max_position_embeddings": 65_536, "tie_word_embeddings": True}
+    (tmp_path / "config.json").write_text(json.dumps(tied))
+    with pytest.raises(ConfigError, match="would never be heard"):
+        checked({"policy": str(tmp_path), "grpo": {"adapter": True}, "lora": {"targets": ["q_proj", "lm_head"]}})
+    checked({"policy": str(tmp_path), "grpo": {"adapter": True}, "lora": {"targets": ["q_proj"]}})
