@@ -111,14 +111,17 @@ def test_each_token_s_loss_divergence_and_their_gradients_are_theirs_far_away_to
     torch.testing.assert_close(our_gradient, their_gradient, atol=1e-5, rtol=1e-5)
 
 
-def their_update(build, args, tokenizer, twins, reference, made) -> tuple[float, dict[str, torch.Tensor]]:
+def their_update(
+    build, args, tokenizer, twins, reference, made, *, recomputed: bool = False
+) -> tuple[float, dict[str, torch.Tensor]]:
     generator, maker = build.samples_generator(args, tokenizer), build.experience_maker(args, tokenizer)
     samples = [generator._process_response_into_experience(build.response(one), max_len=4096) for one in made]
     batches = maker.split_rollout_samples(samples)
     for batch in batches:
         batch.kl = torch.zeros_like(batch.action_mask, dtype=torch.float32)
-        batch.action_log_probs = batch.rollout_log_probs
         with torch.no_grad():
+            before = twins[0](batch.sequences, batch.action_mask, batch.attention_mask)
+            batch.action_log_probs = before if recomputed else batch.rollout_log_probs
             batch.base_action_log_probs = reference[0](batch.sequences, batch.action_mask, batch.attention_mask)
     loss = build.train_step(args, twins[0], maker.compute_advantages_and_returns(batches))
     named = twins[0].model.named_parameters()
@@ -188,6 +191,31 @@ def test_the_k3_divergence_is_weighted_as_theirs(
     args.rollout.n_samples_per_prompt, args.rollout.micro_batch_size = len(rewards[0]), micro
     theirs = their_update(build, args, tokenizer, twins, reference, made)
     assert_same(our_update(build, configured(aggregate=aggregate, kl=weight), twins, reference, made, rewards), theirs)
+
+
+@pytest.mark.parametrize(
+    ("level", "mode", "low", "high"),
+    [("token", "clip", 0.8, 1.2), ("token", "mask", 0.8, 1.2), ("seq", "mask", 0.9, 1.1)],
+)
+@given(rng=RANDOM)
+@examples(max_examples=5, phases=[Phase.generate])
+def test_samples_of_another_policy_are_corrected_for_as_there(
+    build, tokenizer, twins, reference, flags, level, mode, low, high, rng
+):
+    correction = [f"is_correction_level {level}", f"is_correction_mode {mode}", f"is_correction_threshold {low} {high}"]
+    args = flags(
+        "--actor.eps_clip_low_high", "0.2", "0.28", *" ".join(f"--algo.advantage.{one}" for one in correction).split()
+    )
+    made, rewards = played(build, rng, twins[1])
+    args.rollout.n_samples_per_prompt, args.rollout.micro_batch_size = len(rewards[0]), 2
+    theirs = their_update(build, args, tokenizer, twins, reference, made, recomputed=True)
+    config = configured(
+        old_log_probs="recomputed",
+        is_correction_level=level,
+        is_correction_mode=mode,
+        is_correction_threshold=(low, high),
+    )
+    assert_same(our_update(build, config, twins, reference, made, rewards), theirs)
 
 
 @given(rng=RANDOM)
