@@ -1,6 +1,7 @@
 """Our classes stand in OpenRLHF's command line, also in the processes that Ray starts; nothing of it is forked."""
 
 import sys
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -59,3 +60,20 @@ def test_ray_hands_our_classes_to_its_workers_by_name_so_that_they_import_them(k
     assert len(handed) < 200
     assert kind.__module__.encode() in handed
     assert ray.cloudpickle.loads(handed) is kind
+
+
+def test_the_processes_that_ray_starts_run_our_classes(build, restored, monkeypatch):
+    # On a busy machine, workers that are nice to all others hardly get to import anything.
+    monkeypatch.setenv("RAY_worker_niceness", "0")
+    entry.install()
+    args = build.settings("--ds.load_in_4bit", "--rollout.temperature", "0.5")
+    ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        actor = ppo_actor.PolicyModelActor.options(num_cpus=0.1, num_gpus=0.1).remote(1, 0, None, None)
+        with pytest.raises(ray.exceptions.RayTaskError, match="4-bit"):
+            ray.get(actor.init_model_from_pretrained.remote(SimpleNamespace(args=args), "tiny"), timeout=300)
+        trainer = ppo_trainer.PPOTrainer.remote("tiny", SimpleNamespace(args=args), None, None, None, None, [])
+        with pytest.raises(ray.exceptions.RayActorError, match="another temperature"):
+            ray.get(trainer.get_max_steps.remote(), timeout=300)
+    finally:
+        ray.shutdown()
