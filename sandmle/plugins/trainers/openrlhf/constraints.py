@@ -94,8 +94,8 @@ def _gpus(config: OpenRlhfConfig, place: Placement, facts: ModelFacts | None) ->
         )
     if facts is not None and config.grpo.adapter and facts.tied and "lm_head" in config.lora.targets:
         yield (
-            f"{SECTION}.lora.targets has lm_head, and the head of {facts.name} is its embedding: vLLM loads no head then, "
-            "so that adapter would never be heard; leave it out"
+            f"{SECTION}.lora.targets has lm_head, and the head of {facts.name} is its embedding: vLLM loads no head "
+            "then, so that adapter would never be heard; leave it out"
         )
     if facts is not None and facts.heads % place.tensor_parallel:
         yield (
