@@ -32,7 +32,13 @@ from sandmle.plugins.trainers.local.guarding import Guard, toy_learner
 from sandmle.plugins.trainers.local.optimizing import Optimizer, prepare
 from sandmle.plugins.trainers.local.output import Output, TrainerState, open_output
 from sandmle.plugins.trainers.local.playing import Stopped, digests, read_tasks
-from sandmle.plugins.trainers.local.policies import PROVIDER, open_policy, policy_provider, weights_digest
+from sandmle.plugins.trainers.local.policies import (
+    PROVIDER,
+    open_newest,
+    open_policy,
+    policy_provider,
+    weights_digest,
+)
 
 Tell = Callable[[str], None]
 
@@ -82,7 +88,7 @@ async def run_grpo(
             await _begin(toolkit, config, output)
         newest = output.newest() or 0
         output.point_at_newest(newest)
-        async with open_policy(toolkit, output.policy_name) as policy, open_crew(toolkit, policy) as crew:
+        async with open_newest(toolkit, output, newest) as policy, open_crew(toolkit, policy) as crew:
             loop = GrpoLoop(toolkit, config, output, crew, policy, (training, validation), drain, tell)
             done = await loop.run(output.load(newest))
         return GrpoSummary(

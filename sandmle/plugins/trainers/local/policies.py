@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from sandmle.core.contracts.policy import PolicyProvider, TrainablePolicy
 from sandmle.core.engine.crews import open_chat_model
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import ConfigError, PluginError
+from sandmle.core.errors import ConfigError, PluginError, RunError
 from sandmle.core.hooks.registry import Kind
+from sandmle.plugins.trainers.local.output import Output
 
 PROVIDER = "local"
 
@@ -30,6 +31,23 @@ def open_policy(toolkit: Toolkit, name: str) -> AbstractAsyncContextManager[Trai
             yield model
 
     return opened()
+
+
+@asynccontextmanager
+async def open_newest(toolkit: Toolkit, output: Output, newest: int) -> AsyncIterator[TrainablePolicy]:
+    """The newest checkpoint of an output directory.
+
+    Raises:
+        RunError: it cannot be read.
+        PluginError: what opens is not trainable.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            policy = await stack.enter_async_context(open_policy(toolkit, output.policy_name))
+        except ConfigError as problem:
+            path = output.checkpoint(newest)
+            raise RunError(f"{problem}; remove {path} to go on from the checkpoint before it") from problem
+        yield policy
 
 
 def policy_provider(toolkit: Toolkit) -> PolicyProvider:

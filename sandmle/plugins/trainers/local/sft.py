@@ -27,7 +27,7 @@ from sandmle.plugins.trainers.local.losses import action_log_probs
 from sandmle.plugins.trainers.local.optimizing import Optimizer, prepare
 from sandmle.plugins.trainers.local.output import Output, TrainerState, open_output
 from sandmle.plugins.trainers.local.playing import digests, read_tasks
-from sandmle.plugins.trainers.local.policies import PROVIDER, open_policy, policy_provider, weights_digest
+from sandmle.plugins.trainers.local.policies import PROVIDER, open_newest, open_policy, policy_provider, weights_digest
 
 Tell = Callable[[str], None]
 
@@ -86,7 +86,7 @@ async def run_sft(
             await _begin(toolkit, config, found, output)
         newest = output.newest() or 0
         output.point_at_newest(newest)
-        async with open_policy(toolkit, output.policy_name) as policy:
+        async with open_newest(toolkit, output, newest) as policy:
             items, too_long = imitation_sequences(policy, found.episodes)
             if not items:
                 raise RunError(f"all demonstrations are longer than the context of {policy.context_tokens} tokens")

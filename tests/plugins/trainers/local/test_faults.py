@@ -2,15 +2,20 @@
 
 import asyncio
 import random
+import shutil
 from statistics import fmean, stdev
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from sandmle.core.engine.advantage import Estimator, Verdict, group_advantages
 from sandmle.core.engine.store import read_episodes, read_failures
-from sandmle.core.errors import SandboxError
+from sandmle.core.errors import ProviderError, RunError, SandboxError
 from sandmle.core.types.episode import Outcome
+from sandmle.plugins.trainers.local.config import LocalTrainerConfig
 from sandmle.plugins.trainers.local.loop import run_grpo
+from sandmle.plugins.trainers.local.policies import policy_provider
 
 RATES = pytest.mark.parametrize("rate", [0.01, 0.1, 0.5])
 REWARDS = (0.0, 0.1, 0.1, 0.3, 0.5, 0.5, 0.9, 1.0)
@@ -107,3 +112,50 @@ async def test_an_outage_stops_the_run_with_its_reason_and_the_same_words_go_on(
 
 def test_a_group_without_enough_left_is_never_half_a_group():
     assert group_advantages([0.3, None, None], Estimator.DR_GRPO).verdict is Verdict.TOO_FEW
+
+
+@pytest.mark.parametrize("part", ["model.safetensors", "adapter/adapter_model.safetensors", "trainer.pt"])
+async def test_a_cut_off_checkpoint_is_refused_and_the_one_before_goes_on_to_the_same_losses(play, tmp_path, part):
+    whole = await play("out", lambda number: False, steps=2)
+    newest = tmp_path / "out" / "checkpoints" / "0002"
+    (newest / part).write_bytes((newest / part).read_bytes()[:-60])
+    with pytest.raises(RunError, match=r"remove .*0002 to go on from the checkpoint before it"):
+        await play("out", lambda number: False, steps=2)
+    shutil.rmtree(newest)
+    again = await play("out", lambda number: False, steps=2)
+    assert [line["loss"] for line in again.metrics] == [line["loss"] for line in whole.metrics]
+    assert (newest / part).is_file()
+
+
+async def test_weights_that_are_no_numbers_stop_the_run_before_anything_is_played(toy, imitator, tasks, tmp_path):
+    broken = shutil.copytree(imitator, tmp_path / "broken", symlinks=True)
+    weights = (broken / "last").resolve() / "model.safetensors"
+    tensors = {name: torch.full_like(one, float("nan")) for name, one in load_file(weights).items()}
+    save_file(tensors, weights, {"format": "pt"})
+    with pytest.raises(ProviderError, match="no finite probabilities"):
+        await run_grpo(
+            toy.toy_toolkit(),
+            toy.grpo_config(broken),
+            tasks=tasks,
+            out=tmp_path / "out",
+            drain=asyncio.Event(),
+            tell=lambda line: None,
+        )
+    assert not (tmp_path / "out" / "steps").exists()
+
+
+async def test_a_policy_that_says_nothing_of_use_is_trained_on_nothing_and_told(toy, tasks, tmp_path):
+    shape = LocalTrainerConfig.model_validate({"shape": toy.SHAPE}).shape.shape()
+    policy_provider(toy.toy_toolkit()).create_policy(["zzz"] * 4, shape, 1, tmp_path / "garbage")
+    summary = await run_grpo(
+        toy.toy_toolkit(),
+        toy.grpo_config(tmp_path / "garbage", steps=2, evaluate_every=0),
+        tasks=tasks,
+        out=tmp_path / "out",
+        drain=asyncio.Event(),
+        tell=lambda line: None,
+    )
+    assert summary.complete
+    for line in summary.metrics:
+        assert line["reward"] < 0.3
+        assert (line["loss"] is None) == (line["kept_groups"] == 0)
