@@ -2,6 +2,8 @@
 PYTHON ?= python3
 # The one place where you may name a package index for torch; empty uses pip's own configuration.
 TORCH_INDEX ?=
+# Test files run side by side.
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 # The tests against the real OpenRLHF have an environment of their own: docs/openrlhf-environment.md.
@@ -38,7 +40,9 @@ demo: $(VENV)/.train ## Make tasks, run three offline agents on them, train a sm
 	$(BIN)/sandmle demo
 
 test: $(VENV)/.dev ## Run the tests
-	$(BIN)/python -m pytest
+	@# A file's tests share servers, kernels and engines; the attacks count themselves and fill both processors alone.
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --ignore=tests/attacks
+	$(BIN)/python -m pytest tests/attacks
 
 $(OPENRLHF)/.installed: pyproject.toml constraints.txt requirements-openrlhf.txt requirements-openrlhf-nodeps.txt
 	@$(PYTHON) -c '$(NEW_ENOUGH)'
