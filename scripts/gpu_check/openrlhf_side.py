@@ -18,7 +18,6 @@ from typing import Any
 import torch
 import transformers.integrations.deepspeed  # noqa: F401  # asks for DeepSpeed before something stands in for it
 from clock import peak_memory, wall
-from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from plan import Findings, Plan, begin
 from safetensors.torch import load_file
 from stored import either, open_policy, within
@@ -126,8 +125,8 @@ class Theirs:
         loss.backward()
 
 
-def make_theirs(plan: Plan, base: Path, dtype: str, adapter: dict[str, torch.Tensor], padded: Padded) -> Theirs:
-    """An Actor over the same base weights, our adapter put on it."""
+def make_theirs(plan: Plan, base: Path, dtype: str, module: Any, padded: Padded) -> Theirs:
+    """An Actor as OpenRLHF makes it, with exactly the numbers of our module in it, the adapter's included."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from openrlhf.models import Actor, PolicyLoss  # noqa: PLC0415 - after the stand-ins
@@ -143,11 +142,14 @@ def make_theirs(plan: Plan, base: Path, dtype: str, adapter: dict[str, torch.Ten
             target_modules=list(TARGETS),
         ).to(plan.device)
     if dtype == "float32":
-        # The frozen weights are stored in bfloat16, so that nothing is lost on the way through it.
+        # OpenRLHF opens weights in bfloat16 or float16 only.
         actor.float()
-    left = set_peft_model_state_dict(actor.model, adapter)
-    if left.unexpected_keys:
-        raise ValueError(f"our adapter does not fit OpenRLHF's actor: {left.unexpected_keys[:3]}")
+    ours, theirs = dict(module.named_parameters()), dict(actor.model.named_parameters())
+    if ours.keys() != theirs.keys():
+        raise ValueError(f"OpenRLHF's actor has other weights than ours: {sorted(ours.keys() ^ theirs.keys())[:3]}")
+    with torch.no_grad():
+        for name, weight in theirs.items():
+            weight.copy_(ours[name])
     actor.eval()
     loss = PolicyLoss(clip_eps_low=CLIP.low, clip_eps_high=CLIP.high, token_level_loss=True)
     return Theirs(actor, loss, padded)
@@ -175,10 +177,7 @@ def compare(plan: Plan, findings: Findings, base: Path, dtype: str, exact: torch
     batch = max(micro_batches(items, plan.amounts.compared_tokens, plan.device), key=lambda one: len(one.owner))
     padded = pad(batch)
     ours = Ours(module, batch)
-    adapter = {
-        name: one.clone() for name, one in get_peft_model_state_dict(module, save_embedding_layers=False).items()
-    }
-    theirs = make_theirs(plan, base, dtype, adapter, padded)
+    theirs = make_theirs(plan, base, dtype, module, padded)
     gaps = (ours.log_probs() - theirs.log_probs()).abs()
     losses = ours.loss(), theirs.loss()
     # Against each side's own log-probs, as in the first minibatch of a step: where the clip sets in, rounding would
