@@ -73,7 +73,7 @@ class DockerExec:
 
     def _step(self, container: Any, script: str) -> None:
         words = ["/bin/sh", "-c", f"exec {shlex.quote(self._python)} -c {shlex.quote(script)}"]
-        code, output = container.exec_run(words)
+        code, output = container.exec_run(words, workdir="/tmp")
         if code != 0:
             raise RuntimeError(f"{self.name}: {output.decode('utf-8', 'replace')}")
 
