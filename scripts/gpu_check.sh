@@ -14,6 +14,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/sandmle-gpu-XXXXXX")
 # Sandboxed sessions have a user id of their own and read the interpreter below it.
 chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
+trap 'kill "${child:-}" 2>/dev/null; wait; exit 143' TERM
 
 install() {
   "$1" -m pip install -q --disable-pip-version-check --no-index --no-deps --no-compile --no-cache-dir "${@:2}" .whl/*.whl >&2
@@ -49,4 +50,6 @@ else
   exit 2
 fi
 export PYTHONPATH=$PWD PYTHONUNBUFFERED=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-"$python" scripts/gpu_check/driver.py --started "$started" --work "$work" "$@"
+"$python" scripts/gpu_check/driver.py --started "$started" --work "$work" "$@" &
+child=$!
+wait "$child"

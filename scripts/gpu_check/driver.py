@@ -116,6 +116,8 @@ class Driver:
             self._start(stage, min(stage.limit_s * self._scale, left))
             if not stage.aside:
                 self._wait(stage.name)
+        for name in self._ran:
+            self._wait(name)
 
     def _start(self, stage: Stage, limit_s: float) -> None:
         python = python_of(stage, self._plan)
@@ -255,6 +257,8 @@ def main() -> None:
     minutes = arguments.minutes or (CPU_MINUTES if arguments.cpu_small else MINUTES)
     over = time.monotonic() + 60 * minutes - (time.time() - arguments.started)
     wanted = arguments.only.split(",") if arguments.only else [one.name for one in STAGES]
+    # Stages have sessions of their own and would outlive a driver that is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     driver = Driver(plan, out, over, max(1.0, minutes / MINUTES))
     try:
         driver.run([one for one in STAGES if one.name in wanted])

@@ -1,6 +1,7 @@
 """The driver of the GPU check: stages fail, hang and run out of time, and what was found is there nevertheless."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -40,12 +41,19 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         amounts=SMALL,
     )
 
-    def run(stages: dict[str, str], seconds: float = 60, limit_s: float = 30, least_s: float = 0) -> tuple[bool, dict]:
+    def run(
+        stages: dict[str, str], seconds: float = 60, limit_s: float = 30, least_s: float = 0, aside: str = ""
+    ) -> tuple[bool, dict]:
         for name, then in stages.items():
             (scripts / f"{name}.py").write_text(SPEAKING.format(then=then), "utf-8")
         one = module.Driver(plan, tmp_path / "out", time.monotonic() + seconds + module.LAST_S, 1.0)
         try:
-            one.run([module.Stage(name=n, script=f"{n}.py", limit_s=limit_s, least_s=least_s) for n in stages])
+            one.run(
+                [
+                    module.Stage(name=n, script=f"{n}.py", limit_s=limit_s, least_s=least_s, aside=n == aside)
+                    for n in stages
+                ]
+            )
             well = one.finish(time.time())
         finally:
             one.stop()
@@ -86,6 +94,12 @@ def test_a_stage_that_hangs_is_ended_with_its_children(driver, tmp_path: Path):
     assert not Path(f"/proc/{pid.read_text()}").exists() or "Z" in Path(f"/proc/{pid.read_text()}/stat").read_text()
 
 
+def test_a_stage_that_runs_beside_others_is_waited_for(driver):
+    well, document = driver({"one": "import time; time.sleep(1)", "two": ""}, aside="one")
+    assert well
+    assert [one["complete"] for one in document["stages"].values()] == [True, True]
+
+
 def test_a_stage_for_which_no_time_is_left_is_named(driver):
     _, document = driver({"one": "", "two": ""}, seconds=10, least_s=8)
     assert document["left_out"] == {"one": "no time was left for it"}
@@ -111,6 +125,26 @@ def test_the_script_says_what_is_missing_where_there_is_no_python_to_run_with(tm
     )
     assert told.returncode == 2
     assert "docs/gpu-check.md" in told.stderr
+
+
+def test_an_ended_script_leaves_nothing_behind(tmp_path: Path):
+    words = [
+        "bash",
+        str(ROOT / "scripts" / "gpu_check.sh"),
+        "--cpu-small",
+        "--only",
+        "tasks",
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    environment = {**os.environ, "GPU_CHECK_PYTHON": sys.executable, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("--- tasks")
+    process.terminate()
+    assert process.wait(30) == 143
+    process.stdout.close()
+    assert list(tmp_path.glob("sandmle-gpu-*")) == []
 
 
 def test_the_help_names_its_options():
