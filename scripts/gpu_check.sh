@@ -31,6 +31,8 @@ paths = [*(sysconfig.get_path(one) for one in ("purelib", "platlib")), *(p for p
 print(*dict.fromkeys(paths), sep="\n")' >"$site/base.pth" &&
     install "$base" --target "$site" && "$work/env/bin/python" -c 'import importlib.util as i, pydantic, sys
 sys.exit(any(i.find_spec(one) is None for one in ("torch", "transformers", "peft", "litellm", "langgraph")))'; then
+    # Beside the first stages: whatever imports it later starts seconds sooner.
+    "$work/env/bin/python" -m compileall -q -j 4 "$site" >/dev/null 2>&1 &
     echo "$work/env/bin/python"
   else
     # On a machine that is thrown away afterwards its own Python will do.

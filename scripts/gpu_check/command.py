@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ KILL_S = 5.0
 def run(
     plan: Plan, words: Sequence[str], options: Mapping[str, Any], ends: float, *, drains: bool = False
 ) -> tuple[bool, float]:
-    """Run one command to its end; its output is this process's.
+    """Run one command to its end; its output is this process's, each line with the seconds since it began.
 
     Args:
         plan: of the check.
@@ -38,7 +39,9 @@ def run(
     program = [sys.executable, "-m", "sandmle.cli", "--config", str(plan.root / CONFIG), *words, *sets]
     print("$ sandmle", *program[3:], flush=True)
     began = time.monotonic()
-    process = subprocess.Popen(program, cwd=plan.work)
+    process = subprocess.Popen(program, cwd=plan.work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    telling = threading.Thread(target=_tell, args=(process, began))
+    telling.start()
     try:
         code = process.wait(max(1.0, ends - began - (DRAIN_S if drains else KILL_S)))
     except subprocess.TimeoutExpired:
@@ -49,7 +52,15 @@ def run(
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait()
+    telling.join(KILL_S)
     if code not in (0, STOPPED_SHORT):
         print(f"{words[:2]}: exit status {code}", flush=True)
         sys.exit(1)
     return code == 0, time.monotonic() - began
+
+
+def _tell(process: "subprocess.Popen[str]", began: float) -> None:
+    """Where a command spends its time shows when it says nothing."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(f"[{time.monotonic() - began:6.1f}] {line}", end="", flush=True)

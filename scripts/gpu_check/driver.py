@@ -52,14 +52,14 @@ STAGES: Final = (
     Stage(name="tasks", script="tasks.py", limit_s=120, least_s=0, aside=True),
     Stage(name="machine", script="machine.py", limit_s=60, least_s=0),
     Stage(name="policy", script="policy.py", limit_s=60, least_s=12, waits_for=("tasks",)),
-    Stage(name="sft", script="training.py", limit_s=130, least_s=35),
-    Stage(name="grpo", script="training.py", limit_s=140, least_s=50),
+    Stage(name="sft", script="training.py", limit_s=130, least_s=60),
+    Stage(name="grpo", script="training.py", limit_s=140, least_s=70),
+    Stage(name="canaries", script="canaries.py", limit_s=100, least_s=60),
     Stage(name="openrlhf", script="openrlhf_side.py", limit_s=60, least_s=25),
-    Stage(name="speed-generation", script="speed.py", limit_s=45, least_s=20),
-    Stage(name="speed-grpo", script="speed.py", limit_s=45, least_s=15),
-    Stage(name="speed-sft", script="speed.py", limit_s=45, least_s=15),
-    Stage(name="tiny", script="tiny.py", limit_s=45, least_s=15),
-    Stage(name="canaries", script="canaries.py", limit_s=60, least_s=15),
+    Stage(name="speed-generation", script="speed.py", limit_s=45, least_s=25),
+    Stage(name="speed-grpo", script="speed.py", limit_s=45, least_s=25),
+    Stage(name="speed-sft", script="speed.py", limit_s=45, least_s=25),
+    Stage(name="tiny", script="tiny.py", limit_s=60, least_s=20),
 )
 
 

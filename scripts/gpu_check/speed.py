@@ -29,7 +29,7 @@ SHORT = 8
 """Tokens of the replies whose time is taken off, so that reading the prompts is not counted."""
 STILL = 1e-12
 """Learning rate of updates that are only timed."""
-TRAINED_TOKENS = 65_536
+TRAINED_TOKENS = 16_384
 """Of a timed update, at most, read and trained together."""
 
 
@@ -87,14 +87,15 @@ async def _decode(
 
 
 def sft_speed(plan: Plan, findings: Findings, flops: float) -> None:
-    """One update of all weights, as SFT takes it; and what SFT itself came to, which reads the same sequences."""
+    """One update of all weights, sequences read whole; and what SFT itself came to, which reads the same sequences."""
     policy = open_policy(plan.heavy / "policy", plan.device, plan.dtype)
     for parameter in policy.module.parameters():
         parameter.requires_grad_(True)
     everything = demonstrated(plan, policy)
     items = most_of(everything, TRAINED_TOKENS)
     optimizer = Optimizer(policy.module, SftConfig(warmup_steps=0), STILL, steps=REPEATS)
-    parts = list(micro_batches(items, MICRO_BATCH_TOKENS, next(policy.module.parameters()).device))
+    device = next(policy.module.parameters()).device
+    parts = list(micro_batches(items, MICRO_BATCH_TOKENS, device, share_prompts=False))
     work = work_of(parts)
 
     def update() -> None:

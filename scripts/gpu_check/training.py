@@ -35,6 +35,9 @@ def sft(plan: Plan, findings: Findings, ends: float) -> None:
         "plugin.trainer.local.sft.learning_rate": amounts.sft_rate,
         "plugin.trainer.local.sft.batch_sequences": amounts.batch,
         "plugin.trainer.local.sft.micro_batch_tokens": MICRO_BATCH_TOKENS,
+        # It also reads every sequence whole. So few tokens take as long as the launches of their kernels, and sequences
+        # that share a beginning would be two passes for every beginning.
+        "plugin.trainer.local.sft.gradient_checkpointing": "true",
     }
     whole, seconds = run(plan, words, options, ends, drains=True)
     lines = read_lines(out / "metrics.jsonl")
