@@ -65,7 +65,7 @@ class DockerExec:
             security_opt=["no-new-privileges"],
             mem_limit="2g",
             pids_limit=64,
-            tmpfs={"/tmp": "size=128m,mode=1777"},
+            tmpfs={"/tmp": "size=128m,mode=1777,uid=65534,gid=65534"},
             working_dir="/tmp",
             mounts=self._mounts,
             environment=self._environment,
@@ -73,7 +73,7 @@ class DockerExec:
 
     def _step(self, container: Any, script: str) -> None:
         words = ["/bin/sh", "-c", f"exec {shlex.quote(self._python)} -c {shlex.quote(script)}"]
-        code, output = container.exec_run(words, workdir="/tmp")
+        code, output = container.exec_run(words)
         if code != 0:
             raise RuntimeError(f"{self.name}: {output.decode('utf-8', 'replace')}")
 
