@@ -41,7 +41,7 @@ demo: $(VENV)/.train ## Make tasks, run three offline agents on them, train a sm
 
 test: $(VENV)/.dev ## Run the tests
 	@# A file's tests share servers, kernels and engines; the attacks count themselves and fill both processors alone.
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --ignore=tests/attacks
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --maxfail=30 --ignore=tests/attacks
 	$(BIN)/python -m pytest tests/attacks
 
 $(OPENRLHF)/.installed: pyproject.toml constraints.txt requirements-openrlhf.txt requirements-openrlhf-nodeps.txt

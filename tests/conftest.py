@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from hypothesis import settings
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+# A shell ignores interrupts for what it starts in the background, and a child inherits that: here, they count.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ProgramRun = Callable[..., subprocess.CompletedProcess[str]]
 

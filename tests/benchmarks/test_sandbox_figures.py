@@ -101,7 +101,7 @@ def test_a_small_run_writes_figures_table_and_drawing(tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("SANDMLE_SOAK"), reason="2,000 sessions take half a minute: SANDMLE_SOAK=1")
+@pytest.mark.skipif(not os.environ.get("SOAK"), reason="2,000 sessions take half a minute: SOAK=1")
 async def test_two_thousand_sessions_leave_nothing_and_cost_the_same():
     from sandbox_parts.soak import soak
 
