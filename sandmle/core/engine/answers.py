@@ -22,8 +22,8 @@ class AnswerKey:
 
     form: SubmissionFormat
     ids: tuple[str, ...]
-    truth: tuple[float, ...]
-    """A class code (position in `form.classes`), or a value."""
+    truth: tuple[float | tuple[float, ...], ...]
+    """A class code (position in `form.classes`) or a value; a tuple where a task has several values or labels."""
     private: tuple[bool, ...]
     """Whether a row counts for the private board; else it counts for the public one."""
     positions: Mapping[str, int]
@@ -37,12 +37,13 @@ class AnswerKey:
 def parse_answers(content: bytes, form: SubmissionFormat) -> AnswerKey:
     """Read `answers.csv`: the id column, the target column(s), and `board` (public | private).
 
-    For multi-class probabilities the truth is one label column (any name) or one indicator column per class.
+    For multi-class probabilities the truth is one label column (any name) or one indicator column per class; where
+    several labels or values are asked for it is one column of each, labels being 0 or 1.
 
     Raises:
         TaskError: the file is not what it should be.
     """
-    if len(form.target_columns) > 1 and sorted(form.target_columns) != sorted(form.classes):
+    if _one_per_class(form) and sorted(form.target_columns) != sorted(form.classes):
         raise TaskError("several target columns must be named after the classes, one each")
     try:
         header, rows = read_table(content, max_rows=None)
@@ -53,7 +54,7 @@ def parse_answers(content: bytes, form: SubmissionFormat) -> AnswerKey:
         columns = _truth_columns(header, form)
         id_at, board_at = header.index(form.id_column), header.index("board")
         ids: list[str] = []
-        truth: list[float] = []
+        truth: list[float | tuple[float, ...]] = []
         private: list[bool] = []
         for number, cells in rows:
             same_width(number, cells, header)
@@ -92,14 +93,21 @@ def _truth_columns(header: Sequence[str], form: SubmissionFormat) -> list[int]:
     if all(name in header for name in form.target_columns):
         return [header.index(name) for name in form.target_columns]
     others = [at for at, name in enumerate(header) if name not in (form.id_column, "board")]
-    if len(form.target_columns) > 1 and len(others) == 1:
+    if _one_per_class(form) and len(others) == 1:
         return others
     raise TaskError(f"answers.csv has no column {form.target_columns[0]!r}")
 
 
-def _truth(cells: Sequence[str], form: SubmissionFormat, number: int) -> float:
-    if form.prediction is Prediction.VALUE:
-        return number_in(cells[0], form.target_columns[0], number)
+def _one_per_class(form: SubmissionFormat) -> bool:
+    return len(form.target_columns) > 1 and form.prediction in (Prediction.PROBABILITY, Prediction.LABEL)
+
+
+def _truth(cells: Sequence[str], form: SubmissionFormat, number: int) -> float | tuple[float, ...]:
+    if form.prediction in (Prediction.VALUE, Prediction.LABELS):
+        values = tuple(number_in(cell, name, number) for cell, name in zip(cells, form.target_columns, strict=True))
+        if form.prediction is Prediction.LABELS and not {*values} <= {0.0, 1.0}:
+            raise InvalidSubmission(f"row {number}: a true label is 0 or 1, not {cells}")
+        return values if len(values) > 1 or form.prediction is Prediction.LABELS else values[0]
     if len(cells) == 1:
         return code_of(cells[0], ordered_classes(form), "the target", number)
     indicators = [number_in(cell, name, number) for cell, name in zip(cells, form.target_columns, strict=True)]

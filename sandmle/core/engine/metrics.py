@@ -2,6 +2,7 @@
 
 Encodings: a label is its code, its position in the ordered class list; a two-class probability is P(second class)
 in one float column; a multi-class probability is a matrix (rows, classes) whose rows sum to 1; a value is a float.
+Several values, or several labels with their probabilities, are matrices (rows, columns), of truth and prediction alike.
 """
 
 import math
@@ -50,15 +51,19 @@ def check_truth(name: str, truth: Array) -> None:
     """Refuse a truth under which no submission could be scored or told apart.
 
     Raises:
-        TaskError: no rows; one class only (ranking and kappa metrics); a constant (r2 and spearman); a value
-            of -1 or less (rmsle).
+        TaskError: no rows; one class or value only (in any column) where a metric needs two; a negative value
+            (rmsle, ndcg); a value that is not positive (mape).
     """
     if not len(truth):
         raise TaskError(f"{name}: there are no rows to score")
-    if name in _NEEDS_TWO_VALUES and len(np.unique(truth)) < 2:
-        raise TaskError(f"{name} is undefined: every true value is {truth[0]}")
-    if name == "rmsle" and bool((truth < 0).any()):
-        raise TaskError("rmsle is undefined: a true value is negative")
+    if name in _NEEDS_TWO_VALUES:
+        for column in truth.reshape(len(truth), -1).T:
+            if len(np.unique(column)) < 2:
+                raise TaskError(f"{name} is undefined: every true value is {column[0]}")
+    if name in ("rmsle", "ndcg") and bool((truth < 0).any()):
+        raise TaskError(f"{name} is undefined: a true value is negative")
+    if name == "mape" and bool((truth <= 0).any()):
+        raise TaskError("mape is undefined: a true value is not positive")
 
 
 def _accuracy(truth: Array, prediction: Array, n_classes: int) -> float:
@@ -93,6 +98,20 @@ def _log_loss(truth: Array, prediction: Array, n_classes: int) -> float:
     return float(sk.log_loss(truth, prediction, labels=list(range(n_classes))))
 
 
+def _f1_weighted(truth: Array, prediction: Array, n_classes: int) -> float:
+    return float(sk.f1_score(truth, prediction, average="weighted", zero_division=0))
+
+
+def _mcc(truth: Array, prediction: Array, n_classes: int) -> float:
+    return float(sk.matthews_corrcoef(truth, prediction))
+
+
+def _brier(truth: Array, prediction: Array, n_classes: int) -> float:
+    # Of two classes the usual score of the second one; of more, the squared errors summed over the classes.
+    true = truth if prediction.ndim == 1 else np.eye(n_classes)[truth.astype(int)]
+    return float(((true - prediction) ** 2).reshape(len(truth), -1).sum(axis=1).mean())
+
+
 def _rmse(truth: Array, prediction: Array, n_classes: int) -> float:
     return math.sqrt(sk.mean_squared_error(truth, prediction))
 
@@ -116,7 +135,68 @@ def _spearman(truth: Array, prediction: Array, n_classes: int) -> float:
     return float(stats.spearmanr(truth, prediction).statistic)
 
 
-_NEEDS_TWO_VALUES: Final = frozenset({"roc_auc", "average_precision", "qwk", "r2", "spearman"})
+def _median_ae(truth: Array, prediction: Array, n_classes: int) -> float:
+    return float(sk.median_absolute_error(truth, prediction))
+
+
+def _mape(truth: Array, prediction: Array, n_classes: int) -> float:
+    return float(sk.mean_absolute_percentage_error(truth, prediction))
+
+
+def _smape(truth: Array, prediction: Array, n_classes: int) -> float:
+    # Each row's error as a share of the mean size of truth and prediction: 0 when both are 0, 2 at most.
+    size = (np.abs(truth) + np.abs(prediction)) / 2
+    return float(np.mean(np.abs(truth - prediction) / np.where(size > 0, size, 1.0)))
+
+
+def _pearson(truth: Array, prediction: Array, n_classes: int) -> float:
+    if (prediction == prediction[0]).all():
+        return 0.0
+    return float(np.corrcoef(truth, prediction)[0, 1])
+
+
+def _ndcg(truth: Array, prediction: Array, n_classes: int) -> float:
+    # All rows are one list; the gain is the true grade itself, and rows predicted level share their places.
+    return float(sk.ndcg_score(truth[None, :], prediction[None, :]))
+
+
+def _kendall_tau(truth: Array, prediction: Array, n_classes: int) -> float:
+    if (prediction == prediction[0]).all():
+        return 0.0
+    return float(stats.kendalltau(truth, prediction).statistic)
+
+
+def _mean_roc_auc(truth: Array, prediction: Array, n_classes: int) -> float:
+    return float(sk.roc_auc_score(truth, prediction, average="macro"))
+
+
+def _mean_average_precision(truth: Array, prediction: Array, n_classes: int) -> float:
+    return float(sk.average_precision_score(truth, prediction, average="macro"))
+
+
+def _label_log_loss(truth: Array, prediction: Array, n_classes: int) -> float:
+    epsilon = np.finfo(float).eps
+    told = np.clip(np.where(truth > 0, prediction, 1 - prediction), epsilon, 1 - epsilon)
+    return float(-np.log(told).mean())
+
+
+def _f1_labels(truth: Array, prediction: Array, n_classes: int) -> float:
+    labels = [sk.f1_score(a, b >= LABEL_CUT, zero_division=0) for a, b in zip(truth.T, prediction.T, strict=True)]
+    return float(np.mean(labels))
+
+
+def _hamming_loss(truth: Array, prediction: Array, n_classes: int) -> float:
+    return float(sk.hamming_loss(truth.astype(int), prediction >= LABEL_CUT))
+
+
+LABEL_CUT: Final = 0.5
+"""A label counts as said from this probability on."""
+_NEEDS_TWO_VALUES: Final = frozenset(
+    {
+        *("roc_auc", "average_precision", "qwk", "mcc", "r2", "spearman", "pearson", "ndcg", "kendall_tau"),
+        *("mean_roc_auc", "mean_average_precision"),
+    }
+)
 
 METRIC_FUNCTIONS: Final[Mapping[str, MetricFunction]] = MappingProxyType(
     {
@@ -132,6 +212,20 @@ METRIC_FUNCTIONS: Final[Mapping[str, MetricFunction]] = MappingProxyType(
         "rmsle": _rmsle,
         "r2": _r2,
         "spearman": _spearman,
+        "f1_weighted": _f1_weighted,
+        "mcc": _mcc,
+        "brier": _brier,
+        "median_ae": _median_ae,
+        "mape": _mape,
+        "smape": _smape,
+        "pearson": _pearson,
+        "ndcg": _ndcg,
+        "kendall_tau": _kendall_tau,
+        "mean_roc_auc": _mean_roc_auc,
+        "mean_average_precision": _mean_average_precision,
+        "label_log_loss": _label_log_loss,
+        "f1_labels": _f1_labels,
+        "hamming_loss": _hamming_loss,
     }
 )
 """Metric name to its function; the names are those of `types/metrics.py`."""

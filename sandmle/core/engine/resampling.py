@@ -12,6 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from sandmle.core.engine.metrics import LABEL_CUT
+
 Array = npt.NDArray[Any]
 ResampledMetric = Callable[[Array, Array, int, Array], Array]
 
@@ -43,7 +45,15 @@ def standard_error(first: Array, second: Array) -> float:
 
 
 def _mean(losses: Array, counts: Array) -> Array:
-    return np.asarray(counts @ losses / counts.sum(axis=1))
+    """Mean loss of each resample; of several columns, over all their cells."""
+    by_row = losses.reshape(len(losses), -1).mean(axis=1)
+    return np.asarray(counts @ by_row / counts.sum(axis=1))
+
+
+def _over_columns(metric: ResampledMetric, truth: Array, prediction: Array, counts: Array) -> Array:
+    """Mean of a metric over the columns of truth and prediction."""
+    columns = [metric(a, b, 0, counts) for a, b in zip(truth.T, prediction.T, strict=True)]
+    return np.asarray(np.mean(columns, axis=0))
 
 
 def _one_hot(codes: Array, size: int) -> Array:
@@ -128,6 +138,8 @@ def _rmsle(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Ar
 
 
 def _r2(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    if truth.ndim == 2:
+        return _over_columns(_r2, truth, prediction, counts)
     centred = truth - truth.mean()
     spread = _mean(centred**2, counts) - _mean(centred, counts) ** 2
     return np.asarray(1 - _mean((truth - prediction) ** 2, counts) / spread)
@@ -153,6 +165,100 @@ def _spearman(truth: Array, prediction: Array, n_classes: int, counts: Array) ->
     return np.asarray(np.where(spread > 0, covariance / np.sqrt(spread), 0.0))
 
 
+def _f1_weighted(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    hits, true, predicted = _by_class(truth, prediction, n_classes, counts)
+    return np.asarray(np.nansum(true * 2 * hits / (true + predicted), axis=1) / true.sum(axis=1))
+
+
+def _mcc(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    hits, true, predicted = _by_class(truth, prediction, n_classes, counts)
+    total = true.sum(axis=1)
+    covariance = hits.sum(axis=1) * total - (true * predicted).sum(axis=1)
+    spread = (total**2 - (true**2).sum(axis=1)) * (total**2 - (predicted**2).sum(axis=1))
+    return np.asarray(np.where(spread > 0, covariance / np.sqrt(spread), 0.0))
+
+
+def _brier(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    true = truth if prediction.ndim == 1 else _one_hot(truth, n_classes)
+    return _mean(((true - prediction) ** 2).reshape(len(truth), -1).sum(axis=1), counts)
+
+
+def _median_ae(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    errors = np.abs(truth - prediction)
+    order = np.argsort(errors, kind="stable")
+    reached, total = np.cumsum(counts[:, order], axis=1), counts.sum(axis=1)
+    low = (reached > ((total - 1) // 2)[:, None]).argmax(axis=1)
+    high = (reached > (total // 2)[:, None]).argmax(axis=1)
+    return np.asarray((errors[order][low] + errors[order][high]) / 2)
+
+
+def _mape(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    return _mean(np.abs(truth - prediction) / np.abs(truth), counts)
+
+
+def _smape(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    size = (np.abs(truth) + np.abs(prediction)) / 2
+    return _mean(np.abs(truth - prediction) / np.where(size > 0, size, 1.0), counts)
+
+
+def _pearson(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    # About their means over all rows, which changes no correlation and keeps the sums small.
+    a, b = truth - truth.mean(), prediction - prediction.mean()
+    covariance = _mean(a * b, counts) - _mean(a, counts) * _mean(b, counts)
+    spread = (_mean(a**2, counts) - _mean(a, counts) ** 2) * (_mean(b**2, counts) - _mean(b, counts) ** 2)
+    return np.asarray(np.where(spread > 0, covariance / np.sqrt(spread), 0.0))
+
+
+def _gain(truth: Array, by: Array, counts: Array) -> Array:
+    """Discounted gain of each resample's rows in descending order of `by`, level rows sharing their places."""
+    order, starts = _groups(-by)
+    sizes = _group_sums(order, starts, counts)
+    gains = _group_sums(order, starts, counts * truth)
+    ends = np.cumsum(sizes, axis=1).astype(int)
+    discounts = np.r_[0.0, np.cumsum(1 / np.log2(np.arange(ends.max()) + 2))]
+    shared = discounts[ends] - discounts[ends - sizes.astype(int)]
+    return np.asarray((gains / np.maximum(sizes, 1) * shared).sum(axis=1))
+
+
+def _ndcg(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    return np.asarray(_gain(truth, prediction, counts) / _gain(truth, truth, counts))
+
+
+def _kendall_tau(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    # Signs of all pairs of rows; a row drawn twice is level with itself. Small integers are exact in 32 bits.
+    weights = counts.astype(np.float32)
+    true, predicted = (np.sign(one[:, None] - one).astype(np.float32) for one in (truth, prediction))
+    agreed, apart, told = (
+        np.einsum("ij,ij->i", weights @ pairs, weights, dtype=float)
+        for pairs in (true * predicted, np.abs(true), np.abs(predicted))
+    )
+    return np.asarray(np.where(apart * told > 0, agreed / np.sqrt(apart * told), 0.0))
+
+
+def _mean_roc_auc(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    return _over_columns(_roc_auc, truth, prediction, counts)
+
+
+def _mean_average_precision(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    return _over_columns(_average_precision, truth, prediction, counts)
+
+
+def _label_log_loss(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    epsilon = np.finfo(float).eps
+    told = np.clip(np.where(truth > 0, prediction, 1 - prediction), epsilon, 1 - epsilon)
+    return _mean(-np.log(told), counts)
+
+
+def _f1_labels(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    said = (prediction >= LABEL_CUT).astype(float)
+    hits, size = counts @ (truth * said), counts @ (truth + said)
+    return np.asarray(np.mean(np.where(size > 0, 2 * hits / np.maximum(size, 1), 0.0), axis=1))
+
+
+def _hamming_loss(truth: Array, prediction: Array, n_classes: int, counts: Array) -> Array:
+    return _mean((truth != (prediction >= LABEL_CUT)).astype(float), counts)
+
+
 RESAMPLED_METRICS: Final[Mapping[str, ResampledMetric]] = MappingProxyType(
     {
         "accuracy": _accuracy,
@@ -167,6 +273,20 @@ RESAMPLED_METRICS: Final[Mapping[str, ResampledMetric]] = MappingProxyType(
         "rmsle": _rmsle,
         "r2": _r2,
         "spearman": _spearman,
+        "f1_weighted": _f1_weighted,
+        "mcc": _mcc,
+        "brier": _brier,
+        "median_ae": _median_ae,
+        "mape": _mape,
+        "smape": _smape,
+        "pearson": _pearson,
+        "ndcg": _ndcg,
+        "kendall_tau": _kendall_tau,
+        "mean_roc_auc": _mean_roc_auc,
+        "mean_average_precision": _mean_average_precision,
+        "label_log_loss": _label_log_loss,
+        "f1_labels": _f1_labels,
+        "hamming_loss": _hamming_loss,
     }
 )
 """Metric name to its function of counts."""

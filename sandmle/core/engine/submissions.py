@@ -26,7 +26,7 @@ Row = tuple[float, ...]
 
 
 def parse_submission(content: bytes, key: AnswerKey) -> tuple[Row, ...]:
-    """Predictions in the order of the answers: a value, a label's code, P(second class), or one P per class.
+    """Predictions in the order of the answers: values, a label's code, P(second class), one P per class or per label.
 
     Probabilities of several classes come in the order of the codes, whatever the order of their columns.
 
@@ -93,7 +93,7 @@ def _predictions(cells: Sequence[str], key: AnswerKey, number: int) -> Row:
             raise InvalidSubmission(
                 f"row {number}, column {name!r}: a probability must be between 0 and 1, not {value!r}"
             )
-    if len(values) == 1:
+    if len(values) == 1 or form.prediction is Prediction.LABELS:
         return values
     total = math.fsum(values)
     if total <= 0.0:

@@ -1,7 +1,9 @@
 """Scores, medals and boards as values. The rules that compute them stand in `engine/boards.py`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Direction(StrEnum):
@@ -19,11 +21,13 @@ class Prediction(StrEnum):
     """What a submission's target columns hold."""
 
     VALUE = "value"
-    """A real number."""
+    """A real number; several, one per column, where a task asks for several."""
     LABEL = "label"
     """One of the classes, as written in the training file."""
     PROBABILITY = "probability"
     """P(positive class) in one column, or one column per class named after it."""
+    LABELS = "labels"
+    """One column per label, each holding P(the row has that label): any number of them may apply to a row."""
 
 
 class Medal(StrEnum):
@@ -71,3 +75,5 @@ class Grade:
     """MLE-Dojo's position score on the private board, in [0, 1]; None when invalid."""
     problem: str | None
     """Why it is invalid, in words the agent can act on."""
+    report: Mapping[str, Any] | None = None
+    """The verdict in the words of the benchmark that gave it, where that is not our own grader; fit for JSON."""

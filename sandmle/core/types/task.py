@@ -11,8 +11,11 @@ SCHEMA_VERSION = 1
 TASK_ID_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 """Lower case, digits and single hyphens: MLE-bench breaks on dots and underscores."""
 
-Modality = Literal["tabular", "text", "image"]
-TaskType = Literal["classification", "regression"]
+Modality = Literal["tabular", "text", "image", "multimodal", "graph", "audio", "series"]
+"""`multimodal` is images or texts beside a table; `graph` an edge list beside a table of nodes; `audio` WAV files;
+`series` files of readings in time."""
+TaskType = Literal["classification", "regression", "multilabel", "ranking", "forecasting", "reconstruction"]
+"""`ranking` orders the test rows by a grade; `reconstruction` restores several hidden values of each row."""
 
 
 class _Record(BaseModel):
@@ -25,7 +28,8 @@ class SubmissionFormat(_Record):
 
     id_column: str
     target_columns: tuple[str, ...]
-    """One column, or one per class (named as the class, in sample order) for multi-class probabilities."""
+    """One column, or several: one per class (named as the class, in sample order) for multi-class probabilities, one
+    per label where several may apply, one per value where several are asked for."""
     prediction: Prediction
     classes: tuple[str, ...] = ()
     """Class names as text, sorted; for a two-class probability the second is the positive class. Empty for values."""
@@ -66,8 +70,9 @@ class Provenance(_Record):
     index: int
     """Which draft of the corpus this was; every random stream is derived from (rng_seed, index)."""
     seed_id: str
-    origin: Literal["synthetic", "real"] = "synthetic"
-    """`real` marks rows of real data, which no training may take."""
+    origin: Literal["synthetic", "real", "competition"] = "synthetic"
+    """`real` marks rows of real data, `competition` one of another benchmark that grades it by its own code, from files
+    that lie elsewhere. No training may take either."""
     prompt_sha256: dict[str, str]
     """Role name to hash of the prompt it answered."""
     versions: dict[str, str]

@@ -15,8 +15,12 @@ def case(name: str, several: bool = False) -> tuple[Array, Array, int]:
     rng = np.random.default_rng(5)
     kind = METRICS[name].prediction
     if kind is Prediction.VALUE:
-        truth = rng.gamma(2.0, size=N_ROWS).round(1)
-        return truth, (truth + rng.gamma(1.0, size=N_ROWS)).round(1), 0
+        size = (N_ROWS, 3) if several else N_ROWS
+        truth = 0.1 + rng.gamma(2.0, size=size).round(1)
+        return truth, (truth + rng.gamma(1.0, size=size)).round(1), 0
+    if kind is Prediction.LABELS:
+        truth = (rng.random((N_ROWS, 3)) < 0.4).astype(float)
+        return truth, (0.3 * truth + 0.6 * rng.random((N_ROWS, 3))).round(1), 0
     if kind is Prediction.LABEL:
         truth = rng.integers(0, N_CLASSES, N_ROWS).astype(float)
         return truth, np.where(rng.random(N_ROWS) < 0.5, truth, rng.integers(0, N_CLASSES, N_ROWS)), N_CLASSES
@@ -30,7 +34,10 @@ def test_every_metric_can_be_resampled():
     assert RESAMPLED_METRICS.keys() == METRIC_FUNCTIONS.keys()
 
 
-@pytest.mark.parametrize(("name", "several"), [*((name, False) for name in METRICS), ("log_loss", True)])
+@pytest.mark.parametrize(
+    ("name", "several"),
+    [*((name, False) for name in METRICS), *((name, True) for name in ("log_loss", "brier", "rmse", "mae", "r2"))],
+)
 def test_resampled_values_equal_the_metric_on_the_resampled_rows(name: str, several: bool):
     truth, prediction, n_classes = case(name, several)
     counts = draw_counts(N_ROWS, N_RESAMPLES, rng_seed=3)

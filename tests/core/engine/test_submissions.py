@@ -41,6 +41,21 @@ def test_indicator_columns_give_the_truth_of_several_classes():
     assert key.truth == (1.0, 2.0)
 
 
+def test_several_values_and_several_labels_are_read_by_column_name():
+    values = form(Prediction.VALUE, columns=("a", "b"))
+    key = parse_answers(b"id,b,a,board\n1,2.5,1,private\n2,4,3,public\n", values)
+    assert key.truth == ((1.0, 2.5), (3.0, 4.0))
+    assert parse_submission(b"id,b,a\n2,40,30\n1,25,10\n", key) == ((10.0, 25.0), (30.0, 40.0))
+    marks = form(Prediction.LABELS, columns=("wet", "cold"))
+    key = parse_answers(b"id,wet,cold,board\n1,1,0,private\n2,1,1,public\n", marks)
+    assert key.truth == ((1.0, 0.0), (1.0, 1.0))
+    assert parse_submission(b"id,wet,cold\n1,0.9,0.8\n2,0,1\n", key) == ((0.9, 0.8), (0.0, 1.0))
+    with pytest.raises(InvalidSubmission, match="between 0 and 1"):
+        parse_submission(b"id,wet,cold\n1,1.9,0.8\n2,0,1\n", key)
+    with pytest.raises(TaskError, match="0 or 1"):
+        parse_answers(b"id,wet,cold,board\n1,1,0.5,private\n2,1,1,public\n", marks)
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

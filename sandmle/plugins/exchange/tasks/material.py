@@ -104,7 +104,9 @@ def perfect_submission(material: Material) -> bytes:
     form, key = material.spec.submission, material.key
     rows: list[list[object]] = []
     for name, truth in zip(key.ids, key.truth, strict=True):
-        if form.prediction is Prediction.VALUE:
+        if isinstance(truth, tuple):
+            rows.append([name, *map(repr, truth)])
+        elif form.prediction is Prediction.VALUE:
             rows.append([name, repr(truth)])
         elif form.prediction is Prediction.LABEL:
             rows.append([name, key.classes[int(truth)]])
