@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from sandmle.core.contracts.grader import Grader
+
 
 @runtime_checkable
 class Benchmark(Protocol):
@@ -15,4 +17,13 @@ class Benchmark(Protocol):
         Raises:
             TaskError: the set cannot be found or is not usable; the message says what to do.
         """
+        ...
+
+
+@runtime_checkable
+class SelfGrading(Protocol):
+    """A benchmark whose tasks are graded by code of its own. Optional for one."""
+
+    def open_grader(self) -> Grader:
+        """A grader of its tasks, closed by the caller; nothing is started before the first submission."""
         ...

@@ -7,7 +7,10 @@ from sandmle.core.types.score import Grade
 
 
 class Grader(Protocol):
-    """Grades submissions to task directories in a process of its own."""
+    """Grades submissions to task directories in a process of its own.
+
+    One that has an attribute `max_bytes` is handed files up to that size.
+    """
 
     async def grade(self, task_dir: Path, submission: bytes) -> Grade:
         """Grade the bytes of a submission file. An unusable submission is an invalid `Grade`.

@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from sandmle.core.contracts.benchmark import Benchmark
+from sandmle.core.contracts.benchmark import Benchmark, SelfGrading
+from sandmle.core.contracts.grader import Grader
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.engine.announcing import announcing
 from sandmle.core.engine.budget import Budget, Cap, Caps
-from sandmle.core.engine.crews import check_names, open_chat_model, open_crew
+from sandmle.core.engine.crews import CLOSE_DEADLINE_S, check_names, open_chat_model, open_crew
+from sandmle.core.engine.deadlines import see_through
 from sandmle.core.engine.rollout import Plan, Rollout
 from sandmle.core.engine.settings import BudgetSettings, RunSettings
 from sandmle.core.engine.store import open_store, read_charges
@@ -61,6 +63,9 @@ async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSum
         if len(store.done) < expected:
             crew = await stack.enter_async_context(open_crew(toolkit, model))
             crew = replace(crew, budget=Budget(caps, read_charges(out), store.add_charge))
+            if (grader := _own_grader(toolkit)) is not None:
+                stack.push_async_callback(lambda: see_through(grader.close(), CLOSE_DEADLINE_S))
+                crew = replace(crew, grader=grader)
             rollout = Rollout(crew, plan, store, announcer.emit)
             await rollout.run(drain)
             budget_problems = rollout.budget_problems
@@ -114,6 +119,11 @@ def caps_of(settings: BudgetSettings) -> Caps:
         task=Cap(tokens=settings.task_tokens, usd=settings.task_usd),
         run=Cap(tokens=settings.run_tokens, usd=settings.run_usd),
     )
+
+
+def _own_grader(toolkit: Toolkit) -> Grader | None:
+    benchmark = toolkit.make(Kind.BENCHMARK, toolkit.settings.run.benchmark)
+    return benchmark.open_grader() if isinstance(benchmark, SelfGrading) else None
 
 
 def _check_prices(model: ChatModel, caps: Caps) -> None:

@@ -15,7 +15,7 @@ from sandmle.core.types.trajectory import Observation
 
 SUBMISSION: Final = "submission.csv"
 MAX_SUBMISSION_BYTES: Final = 16 * 2**20
-"""Far above any submission of a micro task (thousands of rows)."""
+"""Far above any submission of a micro task (thousands of rows); a grader may say otherwise."""
 FETCH_DEADLINE_S: Final = 60.0
 GRADE_DEADLINE_S: Final = 900.0
 """Graders keep deadlines of their own, per try and with a queue in front; this one is for a grader that hangs."""
@@ -67,8 +67,9 @@ class Submissions:
             self._last = ("", _refused(content))
 
     async def _fetch(self, session: SandboxSession) -> bytes | FetchRefusal:
+        most: int = getattr(self._grader, "max_bytes", MAX_SUBMISSION_BYTES)
         async with deadline(FETCH_DEADLINE_S, SandboxError, f"fetching {SUBMISSION}"):
-            fetched = await session.fetch(SUBMISSION, MAX_SUBMISSION_BYTES)
+            fetched = await session.fetch(SUBMISSION, most)
             return fetched if isinstance(fetched, FetchRefusal) else fetched.files[SUBMISSION]
 
     async def _grade(self, content: bytes) -> tuple[str, Grade]:

@@ -71,7 +71,11 @@ def read_task(path: Path) -> Task:
     if not path.is_dir():
         raise TaskError(f"{path} is not a directory")
     spec = read_spec(path)
-    missing = [name for name in _REQUIRED if not (path / name).is_file()]
+    # What else a competition consists of lies elsewhere, under the names of the benchmark that it is of.
+    competition = spec.provenance.origin == "competition"
+    missing = [name for name in (_REQUIRED[:1] if competition else _REQUIRED) if not (path / name).is_file()]
+    if competition and not (path / "public").is_dir():
+        missing.append("public/")
     if missing:
         raise TaskError(f"task {path} is incomplete: it has no {', '.join(missing)}")
     layout = TaskLayout(path)
@@ -131,13 +135,13 @@ def list_tasks(path: Path) -> tuple[Task, ...]:
 
 
 def refuse_real(tasks: Iterable[Task]) -> None:
-    """Refuse to learn from tasks made of real rows: they are there to measure with.
+    """Refuse to learn from tasks made of real rows, and from competitions: they are there to measure with.
 
     Raises:
-        TaskError: one of them is marked `origin = "real"`.
+        TaskError: one of them is marked by its `origin`.
     """
     for task in tasks:
-        if task.spec.provenance.origin == "real":
+        if task.spec.provenance.origin != "synthetic":
             raise TaskError(
                 f"{task.layout.root} holds rows of {task.spec.provenance.seed_id}, real data that is kept for "
                 "measuring: train on synthetic tasks (`sandmle synth`)"
