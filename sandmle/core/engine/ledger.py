@@ -152,7 +152,10 @@ def _as_json(line: LedgerLine) -> bytes:
 
 def _claim(root: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
-    strange = sorted(path.name for path in root.iterdir() if path.name not in (_LOCK, f"{SETTINGS_NAME}.part"))
+    # What is hidden is no one's work: a lock, or replies kept for the first draft.
+    strange = sorted(
+        path.name for path in root.iterdir() if not path.name.startswith(".") and path.name != f"{SETTINGS_NAME}.part"
+    )
     if strange and not (root / SETTINGS_NAME).is_file():
         raise RunError(f"{root} is no corpus (it holds {strange[0]!r}); name a new or empty folder")
 

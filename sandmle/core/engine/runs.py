@@ -106,7 +106,7 @@ def record_of(toolkit: Toolkit, tasks: Sequence[Task]) -> dict[str, Any]:
     return {
         "run": settings.run.model_dump(mode="json", exclude=unsaid),
         "reward": {"presets": {settings.run.reward: dict(presets[settings.run.reward])}},
-        "plugin": {kind.value: _lasting(toolkit, kind) for kind in _PLAYING if kind.value in settings.plugin},
+        "plugin": {kind.value: toolkit.lasting_sections(kind) for kind in _PLAYING if kind.value in settings.plugin},
         **_episode_caps(settings.budget),
         "tasks": {task.spec.task_id: hashlib.sha256(task.layout.spec.read_bytes()).hexdigest() for task in tasks},
     }
@@ -140,16 +140,6 @@ def _episode_caps(settings: BudgetSettings) -> dict[str, Any]:
     """What bounds one episode is part of what it is; what bounds many is not."""
     caps = {name: value for name, value in settings.model_dump(exclude_none=True).items() if name.startswith("episode")}
     return {"budget": caps} if caps else {}
-
-
-def _lasting(toolkit: Toolkit, kind: Kind) -> dict[str, Any]:
-    """A kind's sections, without what their plugins say may differ when a run is resumed."""
-    kept = {}
-    for name, section in toolkit.settings.plugin[kind.value].items():
-        lasting = getattr(toolkit.registry.spec(kind, name).config, "lasting", dict)
-        if chosen := lasting(section):
-            kept[name] = chosen
-    return kept
 
 
 def _plan(settings: RunSettings, tasks: Sequence[Task], out: Path) -> Plan:

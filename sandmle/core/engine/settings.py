@@ -110,6 +110,14 @@ class BudgetSettings(_Section):
     run_tokens: Annotated[int, Field(ge=1)] | None = None
     """Of the whole run, all its starts included. Reached, the run stops; the same command goes on once it is raised."""
     run_usd: Annotated[float, Field(gt=0)] | None = None
+    synth_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Of a whole corpus, all starts included. Reached, the synthesis stops; the same command goes on once raised."""
+    synth_usd: Annotated[float, Field(gt=0)] | None = None
+    synth_minutes: Annotated[float, Field(gt=0)] | None = None
+    """Of one start of a synthesis, by the clock. Over, it stops; the same command goes on."""
+    role_tokens: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Role name to what it may spend on a whole corpus, all starts included."""
+    role_usd: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
 
 class RewardSettings(_Section):

@@ -18,10 +18,12 @@ from typing import Any, Final, Protocol
 
 from sandmle.core.contracts.synthesis import SeedSource
 from sandmle.core.engine.ledger import Corpus, LedgerLine, count_rejections, open_corpus
+from sandmle.core.engine.role_budget import RoleBudget, open_role_budget, role_caps
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import InfrastructureError, UsageError, nearest
+from sandmle.core.errors import BudgetError, InfrastructureError, UsageError, nearest
 from sandmle.core.hooks.events import DraftFinished
 from sandmle.core.hooks.registry import Kind
+from sandmle.core.types.message import Usage
 from sandmle.core.types.synthesis import Seed, TaskDraft, TaskProblem
 from sandmle.core.types.task import TaskSpec
 
@@ -33,7 +35,7 @@ INFRASTRUCTURE_RETRIES: Final = 2
 DETAIL_CHARACTERS: Final = 2000
 """Of a reason, in the ledger: tracebacks can be long."""
 _RESTRICTIONS: Final = ("seed_ids", "families", "metrics")
-_RECORDED_KINDS: Final = (Kind.ROLE.value, Kind.LLM.value, Kind.SEEDS.value)
+_RECORDED_KINDS: Final = (Kind.ROLE, Kind.LLM, Kind.SEEDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class Assignment:
     corpus_rng_seed: int
     titles: tuple[str, ...]
     """Of accepted tasks that amplify the same seed."""
+    budget: RoleBudget
+    """Asked before every reply, and charged with it."""
     accepted_before: Callable[[], Awaitable[tuple[TaskSpec, ...]]]
     """Waits until every earlier draft is committed, then gives the tasks. To be asked last."""
 
@@ -68,6 +72,7 @@ class Drafter(Protocol):
 
         Raises:
             InfrastructureError: the sandbox, the provider or the grader failed.
+            BudgetError: a role may not be asked any more; nothing becomes of the draft now.
         """
         ...
 
@@ -84,6 +89,11 @@ class SynthesisResult:
     """Check name to drafts it rejected, most first."""
     drained: bool
     """Stopped because it was asked to."""
+    used_up: str | None
+    """Which cap stopped it, in words; None when none did."""
+    spent: Usage
+    """By all roles, in all starts together."""
+    spent_by_role: Mapping[str, Usage]
 
     @property
     def complete(self) -> bool:
@@ -116,9 +126,19 @@ async def synthesize(
         InfrastructureError: a draft failed through no fault of its roles, retries included.
     """
     seeds = _seed_order(_all_seeds(toolkit), rng_seed)
-    with open_corpus(out, recorded_settings(toolkit, rng_seed)) as corpus:
-        order = _Order(seeds=seeds, rng_seed=rng_seed, wanted=wanted, drain=drain or asyncio.Event(), on_event=on_event)
-        await _Line(toolkit, drafter, corpus, order).run()
+    caps = role_caps(toolkit.settings.budget, toolkit.settings.synthesis.roles)
+    with open_corpus(out, recorded_settings(toolkit, rng_seed)) as corpus, open_role_budget(out, caps) as budget:
+        order = _Order(
+            seeds=seeds,
+            rng_seed=rng_seed,
+            wanted=wanted,
+            drain=drain or asyncio.Event(),
+            budget=budget,
+            on_event=on_event,
+        )
+        used_up = await _run_within_budget(
+            _Line(toolkit, drafter, corpus, order), toolkit.settings.budget.synth_minutes
+        )
         return SynthesisResult(
             out=out,
             tasks=corpus.accepted,
@@ -126,7 +146,24 @@ async def synthesize(
             drafts=len(corpus.lines),
             rejections=count_rejections(corpus.lines),
             drained=drain is not None and drain.is_set(),
+            used_up=used_up,
+            spent=budget.total,
+            spent_by_role=budget.by_role,
         )
+
+
+async def _run_within_budget(line: "_Line", minutes: float | None) -> str | None:
+    """Which cap stopped the drafts; None when none did."""
+    try:
+        async with asyncio.timeout(None if minutes is None else minutes * 60) as clock:
+            await line.run()
+    except BudgetError as problem:
+        return str(problem)
+    except TimeoutError:
+        if not clock.expired():
+            raise
+        return f"the {minutes:g} minutes of budget.synth_minutes are over; the same command goes on from there"
+    return None
 
 
 def derive_rng_seed(rng_seed: int, *path: int | str) -> int:
@@ -140,7 +177,7 @@ def recorded_settings(toolkit: Toolkit, rng_seed: int) -> dict[str, Any]:
     synthesis = toolkit.settings.synthesis.model_dump(mode="json", exclude={"workers", "max_drafts_per_task"})
     # An empty restriction is none, and was not written down before there were any.
     synthesis = {key: value for key, value in synthesis.items() if key not in _RESTRICTIONS or value}
-    plugins = {kind: options for kind, options in toolkit.settings.plugin.items() if kind in _RECORDED_KINDS}
+    plugins = {kind.value: chosen for kind in _RECORDED_KINDS if (chosen := toolkit.lasting_sections(kind))}
     return {"rng_seed": rng_seed, "synthesis": synthesis, "plugin": plugins}
 
 
@@ -170,6 +207,7 @@ class _Order:
     rng_seed: int
     wanted: int
     drain: asyncio.Event
+    budget: RoleBudget
     on_event: Callable[[DraftFinished], None] | None
 
 
@@ -221,6 +259,7 @@ class _Line:
                 rng_seed=derive_rng_seed(self._order.rng_seed, index),
                 corpus_rng_seed=self._order.rng_seed,
                 titles=titles,
+                budget=self._order.budget,
                 accepted_before=partial(self._turn, index, slot),
             )
             try:
@@ -272,7 +311,7 @@ class _Line:
             task.cancel()
         for task in self._under_way.values():
             # Whatever an abandoned draft still raises has no one left to act on it.
-            with suppress(asyncio.CancelledError, InfrastructureError):
+            with suppress(asyncio.CancelledError, InfrastructureError, BudgetError):
                 await task
 
 

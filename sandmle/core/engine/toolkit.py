@@ -68,6 +68,15 @@ class Toolkit:
         """
         return self.registry.make(kind, name, self.settings.options(kind, name))
 
+    def lasting_sections(self, kind: Kind) -> dict[str, Any]:
+        """A kind's configured sections, without what their plugins say may differ when something is resumed."""
+        kept: dict[str, Any] = {}
+        for name, section in self.settings.plugin.get(kind.value, {}).items():
+            lasting = getattr(self.registry.spec(kind, name).config, "lasting", dict)
+            if chosen := lasting(section):
+                kept[name] = chosen
+        return kept
+
     def open_model(self, model: str) -> ChatModel:
         """Open a model string, such as `offline/agent` or `openai/gpt-5`.
 

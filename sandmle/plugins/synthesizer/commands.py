@@ -1,6 +1,7 @@
 """`sandmle synth` makes a corpus, `synth-splits` one in parts; `sandmle tasks` lists, shows, checks and splits."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +38,22 @@ def synth(
     rng_seed: Annotated[int, typer.Option("--rng-seed", help="Decides every random choice.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Drafts under way at once.")] = None,
     model: Annotated[str | None, typer.Option(help="Model that plays the roles, such as openai/gpt-5.")] = None,
+    role_model: Annotated[
+        list[str] | None,
+        typer.Option("--role-model", metavar="ROLE=MODEL", help="Model of one role; may be repeated."),
+    ] = None,
+    api_base: Annotated[
+        str | None, typer.Option(metavar="URL", help="Address of the models' server, if it is one of your own.")
+    ] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option("--budget-tokens", min=1, help="Tokens that all roles together may spend.")
+    ] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option("--budget-usd", help="US dollars that all roles together may spend.")
+    ] = None,
+    budget_minutes: Annotated[
+        float | None, typer.Option("--budget-minutes", help="Minutes after which this start stops.")
+    ] = None,
     seeds: Annotated[list[str] | None, typer.Option(help="Seed source; may be repeated.")] = None,
     assignments: Assignments = None,
     as_json: Json = False,
@@ -50,6 +67,11 @@ def synth(
     words = {
         "synthesis.workers": workers,
         "synthesis.model": model,
+        **_role_models(role_model or []),
+        "plugin.llm.litellm.api_base": api_base,
+        "budget.synth_tokens": budget_tokens,
+        "budget.synth_usd": budget_usd,
+        "budget.synth_minutes": budget_minutes,
         "synthesis.seeds": list(seeds) if seeds else None,
     }
     toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []), words)
@@ -99,6 +121,18 @@ def synth_splits(
     _print_table(table, as_json)
 
 
+def _role_models(pairs: list[str]) -> dict[str, str]:
+    from sandmle.core.errors import ConfigError
+
+    found = {}
+    for pair in pairs:
+        role, equals, model = pair.partition("=")
+        if not equals or not role.strip() or not model.strip():
+            raise ConfigError(f"--role-model {pair!r}: write it as ROLE=MODEL, such as ml-developer=openai/gpt-5")
+        found[f"synthesis.role_models.{role.strip()}"] = model.strip()
+    return found
+
+
 def _summary(result: "SynthesisResult") -> dict[str, Any]:
     return {
         "out": str(result.out),
@@ -107,6 +141,8 @@ def _summary(result: "SynthesisResult") -> dict[str, Any]:
         "complete": result.complete,
         "drafts": result.drafts,
         "rejections": dict(result.rejections),
+        "stopped": "interrupted" if result.drained else result.used_up,
+        "spent": {"all": asdict(result.spent), **{role: asdict(use) for role, use in result.spent_by_role.items()}},
         "tasks": [_row(spec) for spec in result.tasks],
     }
 
@@ -114,6 +150,9 @@ def _summary(result: "SynthesisResult") -> dict[str, Any]:
 def _summary_lines(result: "SynthesisResult") -> list[str]:
     lines = [f"{len(result.tasks)} tasks in {result.out}, from {result.drafts} drafts"]
     lines += [f"  {count:>4} rejected by {check}" for check, count in result.rejections.items()]
+    tokens = result.spent.prompt_tokens + result.spent.completion_tokens
+    if tokens:
+        lines.append(f"  {tokens} tokens and {result.spent.cost_usd:.4g} USD spent by the roles")
     return [*lines, *(_line(_row(spec)) for spec in result.tasks)]
 
 
@@ -121,6 +160,8 @@ def _why_short(result: "SynthesisResult", drafts_per_task: int) -> str:
     short = f"{len(result.tasks)} of {result.wanted} tasks are there and kept"
     if result.drained:
         return f"interrupted: {short}; the same command goes on"
+    if result.used_up:
+        return f"{short}: {result.used_up}"
     return (
         f"gave up after {result.drafts} drafts ({drafts_per_task} for every task asked for): {short}; "
         "ledger.jsonl says why each draft was rejected; raise synthesis.max_drafts_per_task to go on"

@@ -1,7 +1,7 @@
 """The built-in `Drafter`: opens models, sandbox and grader once, and plays the graph for every draft."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.contracts.synthesis import Dossier, SynthRole
 from sandmle.core.engine.deadlines import see_through
 from sandmle.core.engine.grading import LocalGrader
+from sandmle.core.engine.role_budget import RoleBudget, RoleCaps, role_caps
 from sandmle.core.engine.synthesis import Assignment, DraftOutcome, SynthesisResult, synthesize
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError, nearest
@@ -24,6 +25,8 @@ from sandmle.plugins.synthesizer.nodes import DraftContext
 from sandmle.plugins.synthesizer.roles import BUILT_IN
 
 CLOSE_DEADLINE_S: Final = 30.0
+CACHE_NAME: Final = ".replies.sqlite"
+_REMOTE: Final = "litellm"
 _SHARED_OPTIONS: Final = frozenset({"script_timeout_s", "families", "metrics"})
 
 
@@ -45,6 +48,7 @@ class GraphDrafter:
             self._context,
             corpus_rng_seed=assignment.corpus_rng_seed,
             accepted_before=assignment.accepted_before,
+            budget=assignment.budget,
         )
         state = await self._graph.ainvoke({"dossier": dossier}, context=context)
         tries = state.get("tries", {})
@@ -68,11 +72,12 @@ async def open_drafter(toolkit: Toolkit) -> AsyncIterator[GraphDrafter]:
     settings = toolkit.settings.synthesis
     _check_roles(settings.roles, toolkit.registry.names(Kind.ROLE))
     roles = {name: make_role(toolkit, name) for name in settings.roles}
+    sandbox: Sandbox = toolkit.make(Kind.SANDBOX, settings.sandbox)
     async with AsyncExitStack() as stack:
         models = _open_models(toolkit, stack)
+        _check_prices(models, role_caps(toolkit.settings.budget, settings.roles))
         grader = LocalGrader()
         stack.push_async_callback(_close, grader.close)
-        sandbox: Sandbox = toolkit.make(Kind.SANDBOX, settings.sandbox)
         # Before start(): a half-started sandbox has to be closed too.
         stack.push_async_callback(_close, sandbox.close)
         await sandbox.start()
@@ -85,6 +90,7 @@ async def open_drafter(toolkit: Toolkit) -> AsyncIterator[GraphDrafter]:
             corpus_rng_seed=0,
             judge=toolkit.plugins.check_task,
             accepted_before=_nothing_accepted,
+            budget=RoleBudget(),
         )
         yield GraphDrafter(build_graph(settings.roles), context)
 
@@ -104,10 +110,25 @@ async def make_corpus(
         UsageError: configuration or folder cannot be used.
         InfrastructureError: the sandbox, the provider or the grader failed, retries included.
     """
+    toolkit = keeping_replies(toolkit, out)
     async with open_drafter(toolkit) as drafter:
         return await synthesize(
             toolkit, drafter, out=out, wanted=wanted, rng_seed=rng_seed, drain=drain, on_event=on_event
         )
+
+
+def keeping_replies(toolkit: Toolkit, out: Path) -> Toolkit:
+    """Have remote models' replies kept with the corpus, so that what a kill interrupts is not paid for twice.
+
+    A cache that the configuration names stays; an empty name keeps none.
+    """
+    settings = toolkit.settings
+    providers = toolkit.registry.names(Kind.LLM)
+    wanted = {settings.synthesis.model, *settings.synthesis.role_models.values()}
+    remote = any(model.partition("/")[0] not in providers or model.startswith(f"{_REMOTE}/") for model in wanted)
+    if not remote or _REMOTE not in providers or "cache" in settings.options(Kind.LLM.value, _REMOTE):
+        return toolkit
+    return toolkit.override({f"plugin.{Kind.LLM}.{_REMOTE}.cache": str(out / CACHE_NAME)})
 
 
 def make_role(toolkit: Toolkit, name: str) -> SynthRole:
@@ -142,6 +163,17 @@ def _open_models(toolkit: Toolkit, stack: AsyncExitStack) -> dict[str, ChatModel
             opened[wanted] = toolkit.open_model(wanted)
             stack.push_async_callback(_close, opened[wanted].close)
     return {name: opened[settings.role_models.get(name, settings.model)] for name in settings.roles}
+
+
+def _check_prices(models: Mapping[str, ChatModel], caps: RoleCaps) -> None:
+    """A model that does not know what it costs says so by an attribute `priced` that is false."""
+    for role, model in models.items():
+        if caps.needs_price(role) and not getattr(model, "priced", True):
+            raise ConfigError(
+                f"a cap in USD needs to know what {model.name} costs, which plays {role}, and no price is listed for "
+                "it; set usd_per_million_prompt_tokens and usd_per_million_completion_tokens under "
+                f'[plugin.llm.litellm.models."{model.name}"], or cap tokens instead'
+            )
 
 
 async def _close(close: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -12,6 +12,7 @@ from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.contracts.synthesis import Dossier, SynthRole
 from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.grading import LocalGrader
+from sandmle.core.engine.role_budget import RoleBudget
 from sandmle.core.engine.settings import SynthesisSettings
 from sandmle.core.errors import PluginError, ProviderError, TaskError, boundary
 from sandmle.core.types.message import Message, ReplyOptions
@@ -47,7 +48,7 @@ class DraftState(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftContext:
-    """What the nodes work with; the same for every draft but `accepted_before`."""
+    """What the nodes work with; the same for every draft but `accepted_before` and `budget`."""
 
     roles: Mapping[str, SynthRole]
     models: Mapping[str, ChatModel]
@@ -59,6 +60,7 @@ class DraftContext:
     judge: Callable[[TaskDraft, Evidence], Sequence[TaskProblem]]
     """Asks every plugin's checks."""
     accepted_before: Callable[[], Awaitable[tuple[TaskSpec, ...]]]
+    budget: RoleBudget
 
 
 async def play_role(state: DraftState, runtime: Runtime[DraftContext], *, name: str) -> DraftState:
@@ -74,8 +76,10 @@ async def play_role(state: DraftState, runtime: Runtime[DraftContext], *, name: 
         json_schema=role.answer_type.model_json_schema(),
         timeout_s=context.settings.llm_timeout_s,
     )
+    context.budget.check(name)
     async with deadline(PROVIDER_PATIENCE * options.timeout_s, ProviderError, f"the reply of {name}"):
         reply = await context.models[name].reply(conversation, options)
+    context.budget.charge(name, dossier.index, reply)
     tries = {**state.get("tries", {}), name: number + 1}
     try:
         answer = parse_answer(reply.text, role.answer_type)

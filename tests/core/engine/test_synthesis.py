@@ -4,12 +4,14 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pluggy
 import pytest
+from pydantic import BaseModel
 
 from sandmle.core.engine.ledger import read_ledger
 from sandmle.core.engine.settings import Settings
@@ -28,6 +30,7 @@ from sandmle.core.hooks import hookspecs
 from sandmle.core.hooks.events import DraftFinished
 from sandmle.core.hooks.manager import Plugins
 from sandmle.core.hooks.registry import Kind, Registered, Registry, Spec
+from sandmle.core.types.message import ModelReply, Usage
 from sandmle.core.types.score import Direction, Prediction
 from sandmle.core.types.synthesis import Seed, TaskDraft, TaskProblem
 from sandmle.core.types.task import (
@@ -317,3 +320,82 @@ def test_killed_again_and_again_it_ends_with_the_same_corpus(tmp_path: Path) -> 
     asyncio.run(make(out, Drafter(), wanted=10))
     asyncio.run(make(tmp_path / "B", Drafter(), wanted=10))
     assert contents(out) == contents(tmp_path / "B")
+
+
+class Spender(Drafter):
+    """Asks one role once per draft, ten tokens each."""
+
+    async def draft(self, assignment: Assignment) -> DraftOutcome:
+        assignment.budget.check("technical-writer")
+        used = Usage(completion_tokens=10)
+        assignment.budget.charge("technical-writer", assignment.index, ModelReply(text="x", usage=used))
+        return await super().draft(assignment)
+
+
+def capped(out: Path, drafter: Drafter, wanted: int = 10, **budget: object) -> Coroutine[Any, Any, SynthesisResult]:
+    toolkit = make_toolkit(workers=1)
+    settings = Settings.model_validate({**toolkit.settings.model_dump(), "budget": budget})
+    return synthesize(Toolkit(plugins=toolkit.plugins, settings=settings), drafter, out=out, wanted=wanted, rng_seed=7)
+
+
+async def test_a_cap_stops_it_with_what_it_has_and_raised_it_goes_on_to_the_same_corpus(tmp_path: Path) -> None:
+    stopped = await capped(tmp_path / "A", Spender(), role_tokens={"technical-writer": 40})
+    assert not stopped.complete
+    assert not stopped.drained
+    assert "the budget of role technical-writer is used up: 40 of 40 tokens" in str(stopped.used_up)
+    assert [line.index for line in read_ledger(tmp_path / "A")] == [0, 1, 2, 3]
+    again = await capped(tmp_path / "A", Spender(), role_tokens={"technical-writer": 40})
+    assert (again.drafts, again.spent) == (4, stopped.spent)
+    done = await capped(tmp_path / "A", Spender(), synth_tokens=10_000)
+    assert done.complete
+    assert done.used_up is None
+    # Drafts that were begun and not needed have spent, too.
+    assert done.spent_by_role["technical-writer"].completion_tokens >= 10 * done.drafts
+    await capped(tmp_path / "B", Spender())
+    assert contents(tmp_path / "A") == contents(tmp_path / "B")
+
+
+async def test_when_its_time_is_over_it_stops_though_a_draft_hangs(tmp_path: Path) -> None:
+    class Hanging(Drafter):
+        async def draft(self, assignment: Assignment) -> DraftOutcome:
+            if assignment.index == 2:
+                await asyncio.Event().wait()
+            return await super().draft(assignment)
+
+    stopped = await capped(tmp_path / "A", Hanging(), synth_minutes=0.05)
+    assert "0.05 minutes of budget.synth_minutes are over" in str(stopped.used_up)
+    assert [line.index for line in read_ledger(tmp_path / "A")] == [0, 1]
+    assert (await capped(tmp_path / "A", Drafter())).complete
+
+
+async def test_a_time_out_inside_a_draft_is_not_taken_for_the_end_of_its_time(tmp_path: Path) -> None:
+    class Late(Drafter):
+        async def draft(self, assignment: Assignment) -> DraftOutcome:
+            raise TimeoutError("of its own")
+
+    with pytest.raises(TimeoutError, match="of its own"):
+        await capped(tmp_path, Late(), synth_minutes=60)
+
+
+async def test_where_a_model_is_reached_may_change_and_which_options_it_has_may_not(tmp_path: Path) -> None:
+    class Options(BaseModel):
+        address: str = ""
+        top: float = 1.0
+
+        @staticmethod
+        def lasting(section: dict[str, Any]) -> dict[str, Any]:
+            return {key: value for key, value in section.items() if key != "address"}
+
+    toolkit = make_toolkit()
+    spec: Spec[object] = Spec(name="far", summary="a model", make=lambda config: object(), config=Options)
+    entries = {(one.kind, one.spec.name): one for one in toolkit.registry}
+    registry = Registry({**entries, (Kind.LLM, "far"): Registered(kind=Kind.LLM, spec=spec, source="tests")})
+    plugins = replace(toolkit.plugins, registry=registry)
+
+    def recorded(**section: object) -> dict[str, Any]:
+        settings = Settings.model_validate({"plugin": {"llm": {"far": section}}})
+        return recorded_settings(Toolkit(plugins=plugins, settings=settings), 0)
+
+    assert recorded(address="a", top=0.5) == recorded(address="b", top=0.5)
+    assert recorded(address="a") == recorded()
+    assert recorded(top=0.5) != recorded(top=0.6)

@@ -13,6 +13,7 @@ import pytest_asyncio
 from sandmle.core.conformance.llm import ScriptedModel
 from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.engine.grading import LocalGrader
+from sandmle.core.engine.role_budget import RoleBudget
 from sandmle.core.engine.settings import SynthesisSettings
 from sandmle.core.hooks.manager import load_plugins
 from sandmle.core.hooks.registry import Kind
@@ -174,6 +175,7 @@ class Stage:
             corpus_rng_seed=7,
             judge=load_plugins(builtins=["sandmle.plugins.synthesizer.plugin"]).check_task,
             accepted_before=nothing_accepted,
+            budget=RoleBudget(),
         )
         return replace(context, **changes)
 
