@@ -17,7 +17,7 @@ class Work:
     """What some micro-batches hold."""
 
     tokens: int
-    """Read, a beginning that sequences share once; padding left out."""
+    """Read, a beginning that sequences share as often as it is; padding left out."""
     sampled: int
     """Trained: these go through the head."""
     pairs: int

@@ -3,11 +3,16 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from sandmle.core.engine.training import TrainingSequence
+
+LEAST_SAVED: Final = 4096
+"""Tokens that reading a prompt once must save on anything but a CPU, where it takes a pass of its own, and the other
+one a mask that fused attention has no kernel for: some tens of milliseconds, in which a GPU reads thousands of tokens.
+On a CPU every token costs more than either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,26 +46,30 @@ class MicroBatch:
 def micro_batches(
     items: Sequence[Weighted], most_tokens: int, device: Any, *, share_prompts: bool = True
 ) -> Iterator[MicroBatch]:
-    """Sequences of one prompt together, the others by length, in an order that depends on the sequences alone.
+    """Sequences of one prompt together where that saves enough, the others by length.
+
+    Which goes where depends on the sequences and the kind of device alone.
 
     Args:
         items: what is trained.
         most_tokens: of one batch, padding included; a longer sequence is a batch of its own.
         device: where the tensors are to be.
-        share_prompts: read the beginning that sequences have in common once.
+        share_prompts: read the beginning that sequences have in common once, where that saves enough.
     """
     by_prompt: dict[tuple[int, ...], list[Weighted]] = defaultdict(list)
     for item in sorted(items, key=lambda one: (one.sequence.episode_id, one.sequence.segment)):
-        by_prompt[_prompt(item)].append(item)
-    if not share_prompts:
-        yield from _chunks([one for group in by_prompt.values() for one in group], (), most_tokens, device)
-        return
-    alone = [group[0] for group in by_prompt.values() if len(group) == 1]
+        # The last token of the prompt predicts the first sampled one, so it is read with the rest.
+        by_prompt[_prompt(item)[:-1] if share_prompts else ()].append(item)
+    least = 1 if torch.device(device).type == "cpu" else LEAST_SAVED
+    alone: list[Weighted] = []
     for prompt, group in sorted(by_prompt.items()):
-        if len(group) > 1:
-            # The last token of the prompt predicts the first sampled one, so it is read with the rest.
-            yield from _chunks(group, prompt[:-1], most_tokens, device)
-    yield from _chunks(alone, (), most_tokens, device)
+        for chunk in _chunks(group, len(prompt), most_tokens):
+            if len(prompt) * (len(chunk) - 1) >= least:
+                yield _batch(chunk, prompt, device)
+            else:
+                alone += chunk
+    for chunk in _chunks(alone, 0, most_tokens):
+        yield _batch(chunk, (), device)
 
 
 def trained_tokens(items: Sequence[Weighted]) -> int:
@@ -72,15 +81,16 @@ def _prompt(item: Weighted) -> tuple[int, ...]:
     return item.sequence.observation_tokens[: item.sequence.action_ranges[0][0]]
 
 
-def _chunks(items: Sequence[Weighted], shared: tuple[int, ...], most_tokens: int, device: Any) -> Iterator[MicroBatch]:
+def _chunks(items: Sequence[Weighted], shared: int, most_tokens: int) -> Iterator[list[Weighted]]:
+    """By length, as many at a time as there is room for beside so many tokens that all of them share."""
     chunk: list[Weighted] = []
     for item in sorted(items, key=_length):
-        if chunk and len(shared) + (_length(item) - len(shared)) * (len(chunk) + 1) > most_tokens:
-            yield _batch(chunk, shared, device)
+        if chunk and shared + (_length(item) - shared) * (len(chunk) + 1) > most_tokens:
+            yield chunk
             chunk = []
         chunk.append(item)
     if chunk:
-        yield _batch(chunk, shared, device)
+        yield chunk
 
 
 def _length(item: Weighted) -> int:

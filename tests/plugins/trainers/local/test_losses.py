@@ -1,6 +1,7 @@
 """Losses against plain Python, and sums over micro-batches against the whole."""
 
 import math
+import random
 from dataclasses import replace
 
 import pytest
@@ -132,3 +133,57 @@ def test_a_shared_beginning_read_once_gives_the_same_numbers_and_gradients(toy, 
     (loss, moved), (other_loss, other_moved) = gradient([together]), gradient(apart)
     assert loss == pytest.approx(other_loss, abs=1e-4)
     assert torch.allclose(moved, other_moved, atol=1e-4)
+
+
+def beginning_with(prompt: list[int], number: int, length: int) -> Weighted:
+    """One turn of so many tokens after a prompt."""
+    log_probs = [0.0] * len(prompt) + [-0.5] * length
+    made = TrainingSequence(
+        episode_id=f"e{number}",
+        segment=0,
+        observation_tokens=(*prompt, *range(50, 50 + length)),
+        action_ranges=((len(prompt), len(prompt) + length),),
+        rollout_log_probs=tuple(log_probs),
+        reward=None,
+        truncated=False,
+    )
+    return Weighted(sequence=made, advantage=(-1.0) ** number)
+
+
+def test_off_the_cpu_a_prompt_is_read_once_only_where_that_saves_thousands_of_tokens():
+    short, long = list(range(101)), list(range(1100))
+    items = [beginning_with(short, number, 5) for number in range(4)]
+    items += [beginning_with(long, number, 5) for number in range(4, 10)]
+
+    def shapes(device: str, most_tokens: int = 10**6) -> list[tuple[int, tuple[int, ...]]]:
+        return [(len(one.shared), tuple(one.ids.shape)) for one in micro_batches(items, most_tokens, device)]
+
+    # Three times 100 tokens are saved by the first prompt, five times 1,099 by the second.
+    assert shapes("cpu") == [(100, (4, 6)), (1099, (6, 6))]
+    assert shapes("meta") == [(1099, (6, 6)), (0, (4, 106))]
+    # Two rows at a time save too little of the long prompt, too: all are read whole, by length.
+    assert shapes("meta", 1111 + 6) == [(0, (4, 106)), *[(0, (1, 1105))] * 6]
+
+
+def test_a_row_that_is_left_over_shares_nothing():
+    items = [beginning_with(list(range(20)), number, 5) for number in range(3)]
+    assert [(len(one.shared), len(one.ids)) for one in micro_batches(items, 31, "cpu")] == [(19, 2), (0, 1)]
+
+
+def test_shared_or_padded_the_update_is_the_same(toy, imitator):
+    rng = random.Random(4)
+    prompts = [[rng.randrange(250) for _ in range(length)] for length in (30, 12, 7)]
+    items = [beginning_with(prompts[number % 3], number, 2 + number % 4) for number in range(8)]
+    found = []
+    for share in (True, False):
+        module = toy.toy_toolkit().open_model(f"local/{imitator}").module
+        batches = list(micro_batches(items, 150, "cpu", share_prompts=share))
+        assert any(len(one.shared) for one in batches) is share
+        module.zero_grad()
+        for batch in batches:
+            weights = token_weights(batch, "seq-mean-token-mean", tokens=trained_tokens(items), sequences=len(items))
+            new, _ = action_log_probs(module, batch, 0.7)
+            (policy_loss(new, batch.rollout_log_probs, batch.advantages, CLIP) * weights).sum().backward()
+        found.append({name: one.grad.clone() for name, one in module.named_parameters()})
+    for name, gradient in found[0].items():
+        assert torch.allclose(gradient, found[1][name], atol=1e-6, rtol=1e-4), name
