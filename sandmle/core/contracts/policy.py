@@ -93,8 +93,12 @@ class TrainablePolicy(ChatModel, Protocol):
         """
         ...
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, below: Path | None = None) -> None:
         """Write a directory that `open_model` opens: weights, tokenizer, adapter.
+
+        Args:
+            path: the directory, made if it is not there.
+            below: a directory written earlier; frozen weights that are the same need not be written again.
 
         Raises:
             StoreError: it could not be written.

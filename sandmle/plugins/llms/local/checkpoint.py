@@ -1,9 +1,12 @@
 """Checkpoint directories: made from scratch, opened with suspicion, written whole or not at all.
 
 What is written is what transformers and peft write: `config.json`, `model.safetensors`, `tokenizer.json`,
-and `adapter/` where there is a LoRA adapter; beside them `chat_format.json`. What is opened may be of another origin.
+and `adapter/` where there is a LoRA adapter; beside them `chat_format.json`. The weights below an adapter are the same
+in all checkpoints of a training: they are written once, and later checkpoints link to the same file. The adapter holds
+their fingerprint. What is opened may be of another origin.
 """
 
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, Qwen3Config, Qwen3For
 from transformers.utils import logging as transformers_logging
 
 from sandmle.core.contracts.policy import PolicyShape
+from sandmle.core.engine.fingerprints import fingerprint, read_fingerprint, refuse_foreign, write_fingerprint
 from sandmle.core.errors import ConfigError, ProviderError, StoreError, boundary
 from sandmle.core.types.chat_format import ChatFormat
 from sandmle.plugins.llms.local.codec import Codec
@@ -78,6 +82,12 @@ def load(path: Path, device: torch.device, chat_format: FormatName | None = None
         raise ConfigError(f"{path} is no checkpoint: it has no {CONFIG}; make one with `sandmle train sft`")
     codec = read_codec(path, chat_format)
     _refuse_architecture(path)
+    adapted = (path / ADAPTER).is_dir()
+    if adapted and not any(path.glob("*.safetensors")):
+        raise ConfigError(
+            f"the checkpoint {path} has an adapter and no weights below it: {WEIGHTS} is gone; put it back, from "
+            "another checkpoint of the same training, or take one of those"
+        )
     transformers_logging.disable_progress_bar()
     try:
         with boundary(ProviderError, f"the checkpoint {path} cannot be read (cut off, or of another origin)"):
@@ -92,13 +102,20 @@ def load(path: Path, device: torch.device, chat_format: FormatName | None = None
     if codec.size > rows:
         raise ConfigError(f"{path}: the tokenizer has {codec.size} tokens, the weights only {rows}; they do not match")
     codec.end_ids |= _ends(module)
-    if (path / ADAPTER).is_dir():
+    if adapted:
+        refuse_foreign(path / ADAPTER, module.state_dict(), str(path))
         module = _with_adapter(module, path / ADAPTER, device)
     return module.eval(), codec
 
 
-def save(module: Any, codec: Codec, path: Path) -> None:
+def save(module: Any, codec: Codec, path: Path, below: Path | None = None) -> None:
     """Write the files of a checkpoint into `path`, made if it is not there.
+
+    Args:
+        module: with an adapter or without.
+        codec: its tokenizer and chat format.
+        path: the directory.
+        below: an earlier checkpoint; if the weights below its adapter are the same, they are linked to.
 
     Raises:
         StoreError: they could not be written.
@@ -110,10 +127,29 @@ def save(module: Any, codec: Codec, path: Path) -> None:
             module.save_pretrained(path / ADAPTER, save_embedding_layers=False)
             # With the adapter injected, the base model's own save would write the adapter's names.
             module.get_base_model().config.save_pretrained(path)
-            save_file(_base_weights(module), path / WEIGHTS, metadata={"format": "pt"})
+            _save_below(_base_weights(module), path, below)
         else:
             module.save_pretrained(path)
         write_codec(codec, path)
+
+
+def _save_below(weights: dict[str, torch.Tensor], path: Path, before: Path | None) -> None:
+    mark = fingerprint(weights)
+    if before is None or not _linked(before, path, mark):
+        save_file(weights, path / WEIGHTS, metadata={"format": "pt"})
+    write_fingerprint(path / ADAPTER, mark)
+
+
+def _linked(before: Path, path: Path, mark: str) -> bool:
+    """Whether an earlier checkpoint has the weights, and a link to them could be made."""
+    try:
+        if read_fingerprint(before / ADAPTER) != mark:
+            return False
+        os.link(before / WEIGHTS, path / WEIGHTS)
+    except (ConfigError, OSError):
+        # Some file systems know no links.
+        return False
+    return True
 
 
 def _refuse_architecture(path: Path) -> None:

@@ -122,8 +122,8 @@ class LocalModel:
     def weights_changed(self) -> None:
         self._generator.forget()
 
-    def save(self, path: Path) -> None:
-        save(self.module, self._codec, path)
+    def save(self, path: Path, below: Path | None = None) -> None:
+        save(self.module, self._codec, path, below)
 
     async def reply(self, messages: Sequence[Message], options: ReplyOptions) -> ModelReply:
         """Sample one answer. A conversation that leaves no room for one gets finish reason `context`.

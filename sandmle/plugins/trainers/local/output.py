@@ -4,7 +4,8 @@
     lessons.json         which trainings the policy has been through, and under which scaffolds
     metrics.jsonl        one line per step
     evaluations.jsonl    one line per evaluation
-    checkpoints/0012/    weights and tokenizer as `local/PATH` opens them, and trainer.pt
+    checkpoints/0012/    weights and tokenizer as `local/PATH` opens them, and trainer.pt; the weights below an adapter
+                         are one file, to which all checkpoints link
     best, last           links to checkpoints
     steps/, evaluations/ run directories
 
@@ -81,7 +82,8 @@ class Output:
             shutil.rmtree(part, ignore_errors=True)
             shutil.rmtree(path, ignore_errors=True)
             try:
-                policy.save(part)
+                newest = self.newest()
+                policy.save(part, None if newest is None else self.checkpoint(newest))
                 torch.save(_packed(state), part / STATE)
                 _sync(part)
             except BaseException:

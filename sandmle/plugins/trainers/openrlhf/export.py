@@ -17,6 +17,7 @@ from peft import PeftModel
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 
+from sandmle.core.engine.fingerprints import refuse_foreign
 from sandmle.core.errors import ConfigError, ProviderError, StoreError, boundary
 from sandmle.plugins.trainers.openrlhf.merging import merged_weights
 
@@ -114,6 +115,7 @@ def _merge(source: Path, on_top: Path, below: str, part: Path) -> None:
             # A head that differs from the embedding it shared its weights with is told apart below.
             warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`", category=UserWarning)
             module = AutoModelForCausalLM.from_pretrained(below, dtype="auto")
+            refuse_foreign(on_top, module.state_dict(), below)
             adapted = PeftModel.from_pretrained(module, on_top)
     except ProviderError as problem:
         raise ConfigError(f"{problem}; --base names another model or folder") from problem

@@ -134,6 +134,72 @@ def test_a_cut_off_adapter_is_refused(provider, model, tmp_path):
     assert "the adapter" in refused(provider, tmp_path / "adapted")
 
 
+@pytest.fixture
+def adapted(model, tmp_path):
+    """A checkpoint with an adapter that says something."""
+    model.add_adapter(AdapterShape(rank=4), 1)
+    stir(model)
+    model.save(tmp_path / "adapted")
+    return tmp_path / "adapted"
+
+
+def stir(model) -> None:
+    with torch.no_grad():
+        for name, one in model.module.named_parameters():
+            if ".lora_B" in name:
+                one.normal_(std=0.1)
+
+
+def test_weights_below_an_adapter_are_written_once_and_later_checkpoints_link_to_them(
+    provider, model, adapted, tmp_path
+):
+    stir(model)
+    model.save(tmp_path / "later", adapted)
+    assert (tmp_path / "later" / "model.safetensors").samefile(adapted / "model.safetensors")
+    again = provider.open_model(f"local/{tmp_path / 'later'}")
+    assert torch.equal(again.module(IDS).logits, model.module(IDS).logits)
+    # What was opened again writes the same weights, and whoever removes the first checkpoint takes nothing away.
+    again.save(tmp_path / "third", tmp_path / "later")
+    shutil.rmtree(adapted)
+    assert (tmp_path / "third" / "model.safetensors").stat().st_nlink == 2
+    assert provider.open_model(f"local/{tmp_path / 'third'}").context_tokens == 256
+
+
+def test_weights_below_an_adapter_that_have_changed_are_written_anew(provider, model, adapted, tmp_path):
+    with torch.no_grad():
+        model.module.get_base_model().model.norm.weight.mul_(1.01)
+    model.save(tmp_path / "later", adapted)
+    assert not (tmp_path / "later" / "model.safetensors").samefile(adapted / "model.safetensors")
+    again = provider.open_model(f"local/{tmp_path / 'later'}")
+    assert torch.equal(again.module(IDS).logits, model.module(IDS).logits)
+
+
+def test_without_links_or_with_an_older_layout_before_it_a_checkpoint_is_written_whole(
+    provider, model, adapted, tmp_path, monkeypatch
+):
+    (adapted / "adapter" / "below.json").unlink()
+    model.save(tmp_path / "after-older", adapted)
+    assert (tmp_path / "after-older" / "model.safetensors").stat().st_nlink == 1
+
+    def refuse(source, target):
+        raise OSError("no links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    model.save(tmp_path / "unlinked", tmp_path / "after-older")
+    for one in ("adapted", "after-older", "unlinked"):
+        opened = provider.open_model(f"local/{tmp_path / one}")
+        assert torch.equal(opened.module(IDS).logits, model.module(IDS).logits)
+
+
+def test_an_adapter_is_not_put_on_weights_that_it_was_not_trained_on(provider, make_policy, adapted):
+    shutil.copyfile(make_policy(4) / "model.safetensors", adapted / "model.safetensors")
+    assert "was trained on other weights" in refused(provider, adapted)
+    (adapted / "adapter" / "below.json").write_text("{}")
+    assert "below.json cannot be read" in refused(provider, adapted)
+    (adapted / "model.safetensors").unlink()
+    assert "model.safetensors is gone" in refused(provider, adapted)
+
+
 def test_a_disk_that_takes_no_more_is_a_store_error(model, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

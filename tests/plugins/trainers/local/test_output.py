@@ -1,11 +1,13 @@
 """A checkpoint appears whole or not at all, and the directory is nobody else's."""
 
 import resource
+import shutil
 import signal
 from contextlib import contextmanager
 
 import pytest
 
+from sandmle.core.contracts.policy import AdapterShape
 from sandmle.core.errors import RunError, StoreError
 from sandmle.plugins.trainers.local.output import TrainerState, open_output
 
@@ -57,6 +59,19 @@ def test_old_checkpoints_go_and_the_best_stays(policy, tmp_path):
                 output.mark_best(1)
         assert sorted(one.name for one in (tmp_path / "out" / "checkpoints").iterdir()) == ["0001", "0003"]
         assert output.newest() == 3
+
+
+def test_the_weights_below_an_adapter_are_written_once_for_all_checkpoints(toy, policy, tmp_path):
+    policy.add_adapter(AdapterShape(rank=2), 0)
+    with open_output(tmp_path / "out", {}) as output:
+        for step in range(4):
+            output.save(policy, state(step), keep=2)
+        files = [output.checkpoint(step) / "model.safetensors" for step in (2, 3)]
+    assert files[0].samefile(files[1])
+    # A copy of one checkpoint is whole.
+    shutil.copytree(tmp_path / "out" / "last", tmp_path / "copy")
+    shutil.rmtree(tmp_path / "out")
+    assert toy.toy_toolkit().open_model(f"local/{tmp_path / 'copy'}").context_tokens == 128
 
 
 def test_a_step_is_recorded_once(tmp_path):

@@ -132,6 +132,23 @@ def test_another_base_can_be_named_and_a_wrong_one_is_refused(openrlhf_out, tmp_
         moved.rename(out.parent / "base")
 
 
+def test_an_adapter_is_not_merged_into_weights_that_it_was_not_trained_on(local_out, tmp_path):
+    out, before = local_out
+    shape = PolicyShape(
+        layers=2, hidden=32, heads=4, key_value_heads=2, feed_forward=48, context_tokens=64, vocabulary=300
+    )
+    LocalProvider(LocalConfig()).create_policy(["some words, and more"] * 3, shape, 4, tmp_path / "other")
+    with pytest.raises(ConfigError, match=r"trained on other weights than those of .*other"):
+        export_policy(out, merge=tmp_path / "merged", adapter=None, base=str(tmp_path / "other"))
+    # The exported adapter remembers them, too; the weights it came from are taken under any name.
+    export_policy(out, merge=None, adapter=tmp_path / "adapter", base=None)
+    with pytest.raises(ConfigError, match="trained on other weights"):
+        export_policy(tmp_path / "adapter", merge=tmp_path / "merged", adapter=None, base=str(tmp_path / "other"))
+    export_policy(tmp_path / "adapter", merge=tmp_path / "merged", adapter=None, base=str(out.parent / "start"))
+    module = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    torch.testing.assert_close(logits(module), before, rtol=0, atol=1e-5)
+
+
 def test_whole_weights_are_copied_and_have_no_adapter(openrlhf_out, tmp_path):
     base = openrlhf_out[0].parent / "base"
     export_policy(base, merge=tmp_path / "copy", adapter=None, base=None)
