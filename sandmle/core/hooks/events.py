@@ -78,7 +78,7 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainStepFinished(Event):
-    """A distributed training made a step, or an evaluation."""
+    """A training made a step, or an evaluation. An epoch of imitation in one process is a step."""
 
     run_id: str
     kind: str
@@ -87,4 +87,4 @@ class TrainStepFinished(Event):
     steps: int
     """Steps the training will have when complete."""
     figures: Mapping[str, float]
-    """By the engine's own names."""
+    """The numbers of the step's line of `metrics.jsonl` or `evaluations.jsonl`, by the trainer's own names."""

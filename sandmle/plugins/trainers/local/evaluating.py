@@ -1,8 +1,7 @@
 """Measures checkpoints on the validation tasks, and keeps the best one."""
 
-import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from sandmle.core.engine.toolkit import Toolkit
 from sandmle.plugins.trainers.local.config import GrpoConfig
 from sandmle.plugins.trainers.local.output import Output
 from sandmle.plugins.trainers.local.playing import open_stage
+from sandmle.plugins.trainers.local.surroundings import Surroundings
 
 
 class Evaluator:
@@ -27,16 +27,14 @@ class Evaluator:
         output: Output,
         crew: Crew,
         tasks: Sequence[Task],
-        drain: asyncio.Event,
-        tell: Callable[[str], None],
+        around: Surroundings,
     ) -> None:
         self._toolkit = toolkit
         self._config = config
         self._output = output
         self._crew = crew
         self._tasks = tasks
-        self._drain = drain
-        self._tell = tell
+        self._around = around
 
     async def evaluate(self, step: int, version: int) -> None:
         """Evaluate the checkpoint of a step, when it is due and not done yet, and mark it when it is the best so far.
@@ -52,7 +50,8 @@ class Evaluator:
         if all(one["step"] != step for one in self._output.evaluations()):
             line = await self._measure(step, version)
             self._output.record_evaluation(line)
-            self._tell(f"evaluation at step {step}: {line}")
+            self._around.tell(f"evaluation at step {step}: {line}")
+            self._around.announce("evaluation", line)
         if best_step(self._output.evaluations(), config.best_by) == step:
             self._output.mark_best(step)
 
@@ -63,7 +62,7 @@ class Evaluator:
         sampling = replace(self._crew.sampling, rng_seed=rng_seed)
         crew = replace(self._crew, sampling=sampling, policy_version=version)
         folder = self._output.root / "evaluations" / f"{step:04d}"
-        with open_stage(self._toolkit, folder, size, self._drain) as stage:
+        with open_stage(self._toolkit, folder, size, self._around.drain) as stage:
             groups = await stage.play(crew, self._tasks, size)
         # One name for all, whichever checkpoint path an earlier start opened the policy by.
         [agent] = summarize([replace(one, model=crew.model.name) for group in groups for one in group])

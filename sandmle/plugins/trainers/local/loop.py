@@ -7,10 +7,10 @@ checkpoint before the step holds weights and optimizer, and every random choice 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sandmle.core.contracts.policy import TrainablePolicy
 from sandmle.core.engine.attempt import Crew
@@ -22,6 +22,7 @@ from sandmle.core.engine.tasks import Task
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError
 from sandmle.plugins.trainers.canaries.toy import check_reward
+from sandmle.plugins.trainers.holding import played_record, refuse_overlap
 from sandmle.plugins.trainers.local.batches import MicroBatch
 from sandmle.plugins.trainers.local.collecting import Collector
 from sandmle.plugins.trainers.local.config import GrpoConfig, LocalTrainerConfig
@@ -39,16 +40,7 @@ from sandmle.plugins.trainers.local.policies import (
     policy_provider,
     weights_digest,
 )
-
-Tell = Callable[[str], None]
-
-_FREE: Final = {
-    *("trackers", "concurrency", "cells_at_once", "starts_at_once", "starts_per_s"),
-    *("model", "benchmark", "group_size"),
-}
-"""Keys of `[run]` that a training does not take from there, or that decide only how fast it is."""
-_PLAYING: Final = ("sandbox", "scaffold", "milestone")
-"""Kinds whose plugin sections decide what an episode is."""
+from sandmle.plugins.trainers.local.surroundings import Surroundings, Tell, surrounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +69,12 @@ async def run_grpo(
         raise ConfigError("name the checkpoint to start from: --policy DIR, or plugin.trainer.local.policy")
     check_names(toolkit)
     training, validation = read_tasks(tasks), read_tasks(config.validation) if config.validation else []
-    _refuse_overlap(training, validation)
+    refuse_overlap(training, validation)
     record = _record_of(toolkit, config, training, validation)
-    with open_output(out, record) as output:
+    with (
+        open_output(out, record) as output,
+        surrounded(toolkit, out, config.grpo.steps, drain=drain, tell=tell) as around,
+    ):
         lesson = Lesson(method="grpo", scaffolds=(toolkit.settings.run.scaffold,))
         write_lessons(out, (*read_lessons(config.policy), lesson))
         if output.newest() is None:
@@ -89,7 +84,7 @@ async def run_grpo(
         newest = output.newest() or 0
         output.point_at_newest(newest)
         async with open_newest(toolkit, output, newest) as policy, open_crew(toolkit, policy) as crew:
-            loop = GrpoLoop(toolkit, config, output, crew, policy, (training, validation), drain, tell)
+            loop = GrpoLoop(toolkit, config, output, crew, policy, (training, validation), around)
             done = await loop.run(output.load(newest))
         return GrpoSummary(
             out=str(out),
@@ -112,8 +107,7 @@ class GrpoLoop:
         crew: Crew,
         policy: TrainablePolicy,
         tasks: tuple[Sequence[Task], Sequence[Task]],
-        drain: asyncio.Event,
-        tell: Tell,
+        around: Surroundings,
     ) -> None:
         self._toolkit = toolkit
         self._config = config.grpo
@@ -121,8 +115,7 @@ class GrpoLoop:
         self._crew = crew
         self._policy = policy
         self._training, validation = tasks
-        self._drain = drain
-        self._tell = tell
+        self._around = around
         self._rng_seed = toolkit.settings.run.rng_seed
         self._temperature = toolkit.settings.run.temperature
         if not config.grpo.adapter:
@@ -132,8 +125,8 @@ class GrpoLoop:
         self._reference_path = config.policy
         self._version = 0
         self._guard = Guard(toolkit, policy)
-        self._collector = Collector(toolkit, config.grpo, output.root, crew, self._training, drain)
-        self._evaluator = Evaluator(toolkit, config.grpo, output, crew, validation, drain, tell)
+        self._collector = Collector(toolkit, config.grpo, output.root, crew, self._training, around.drain)
+        self._evaluator = Evaluator(toolkit, config.grpo, output, crew, validation, around)
 
     async def run(self, state: TrainerState) -> int:
         """Go on after `state.step` steps; gives how many are done in the end."""
@@ -153,13 +146,13 @@ class GrpoLoop:
         try:
             await self._evaluator.evaluate(done, self._version)
             while done < self._config.steps:
-                if self._drain.is_set():
+                if self._around.drain.is_set():
                     raise Stopped
                 await self._step(done + 1, grpo)
                 done += 1
                 await self._evaluator.evaluate(done, self._version)
         except Stopped:
-            self._tell("stopped; the same command goes on from there")
+            self._around.tell("stopped; the same command goes on from there")
         return done
 
     async def _reference(self) -> Any | None:
@@ -195,7 +188,8 @@ class GrpoLoop:
         state = TrainerState(step=step, version=self._version, optimizer=self._optimizer.state(), metrics=line)
         self._output.save(self._policy, state, keep=self._config.keep_checkpoints)
         self._output.record(line)
-        self._tell(_told(line))
+        self._around.tell(_told(line))
+        self._around.announce("step", line)
 
     async def _update(self, groups: Sequence[Group], step: int, grpo: Grpo) -> UpdateReport | None:
         """None when no group teaches anything: the weights stay as they are."""
@@ -239,29 +233,19 @@ async def _begin(toolkit: Toolkit, config: LocalTrainerConfig, output: Output) -
         output.save(policy, TrainerState(step=0, version=0, optimizer=None, metrics=None), keep=1)
 
 
-def _refuse_overlap(training: Sequence[Task], validation: Sequence[Task]) -> None:
-    both = {task.spec.task_id for task in training} & {task.spec.task_id for task in validation}
-    if both:
-        raise ConfigError(f"{len(both)} validation tasks are training tasks, too, such as {min(both)!r}; split them")
-
-
 def _record_of(
     toolkit: Toolkit, config: LocalTrainerConfig, training: Sequence[Task], validation: Sequence[Task]
 ) -> dict[str, Any]:
     """What must not change between two starts of a run."""
-    settings = toolkit.settings
     grpo: GrpoConfig = config.grpo
-    run = settings.run.model_dump(mode="json", exclude=_FREE)
     return {
         "method": "grpo",
-        "run": run,
+        **played_record(toolkit),
         "grpo": {
             **grpo.model_dump(mode="json", exclude_none=True, exclude={"reward_canary"}),
             "learning_rate": grpo.rate(),
         },
         "dtype": toolkit.settings.options("llm", PROVIDER).get("dtype", "float32"),
-        "reward": dict(settings.reward.presets[settings.run.reward]),
-        "plugin": {kind: settings.plugin[kind] for kind in _PLAYING if kind in settings.plugin},
         "policy": weights_digest(config.policy) if config.policy else "",
         "tasks": digests(training),
         "validation": digests(validation),

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,13 +24,11 @@ from typing import Any, Final
 import torch
 
 from sandmle.core.contracts.policy import TrainablePolicy
-from sandmle.core.engine.line_log import LineLog, open_log
-from sandmle.core.engine.store import CONFIG, agree, locked
+from sandmle.core.engine.line_log import LineLog
 from sandmle.core.errors import RunError, StoreError, boundary
+from sandmle.plugins.trainers.holding import held, read_lines
 
 STATE: Final = "trainer.pt"
-METRICS: Final = "metrics.jsonl"
-EVALUATIONS: Final = "evaluations.jsonl"
 BEST, LAST = "best", "last"
 CHECKPOINTS: Final = "checkpoints"
 _HALF_WRITTEN: Final = ".part"
@@ -145,10 +143,10 @@ class Output:
         self._evaluations.append(json.dumps(line).encode(), durable=True)
 
     def metrics(self) -> list[dict[str, Any]]:
-        return _read(self._metrics.path)
+        return list(read_lines(self._metrics.path))
 
     def evaluations(self) -> list[dict[str, Any]]:
-        return _read(self._evaluations.path)
+        return list(read_lines(self._evaluations.path))
 
     def _point(self, name: str, step: int) -> None:
         new = self.root / f".{name}{_HALF_WRITTEN}"
@@ -174,16 +172,7 @@ def open_output(root: Path, config: Mapping[str, Any]) -> Iterator[Output]:
     Raises:
         RunError: another process holds it, or it was begun with another configuration (with the diff).
     """
-    with ExitStack() as stack:
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            if any(root.iterdir()) and not (root / CONFIG).is_file():
-                raise RunError(f"{root} is not empty and no training run; name a new or empty directory")
-            stack.enter_context(locked(root))
-            agree(root, config)
-            logs = [stack.enter_context(open_log(root / name)) for name in (METRICS, EVALUATIONS)]
-        except OSError as problem:
-            raise RunError(f"the directory {root} cannot be used: {problem.strerror or problem}") from problem
+    with held(root, config) as logs:
         yield Output(root, *logs)
 
 
@@ -195,10 +184,6 @@ def _packed(state: TrainerState) -> dict[str, Any]:
         "metrics": json.dumps(state.metrics),
         "torch_rng": torch.get_rng_state(),
     }
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
 def _sync(folder: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,7 @@ from sandmle.plugins.trainers.local.optimizing import Optimizer, prepare
 from sandmle.plugins.trainers.local.output import Output, TrainerState, open_output
 from sandmle.plugins.trainers.local.playing import digests, read_tasks
 from sandmle.plugins.trainers.local.policies import PROVIDER, open_newest, open_policy, policy_provider, weights_digest
-
-Tell = Callable[[str], None]
+from sandmle.plugins.trainers.local.surroundings import Surroundings, Tell, surrounded
 
 _ADVICE = '; or set plugin.llm.local.chat_format = "chatml", "qwen3" or "llama3", which do'
 
@@ -79,7 +78,10 @@ async def run_sft(
         "tasks": digests(training_tasks),
         "demos": {str(n): hashlib.sha256((run / EPISODES).read_bytes()).hexdigest() for n, run in enumerate(demos)},
     }
-    with open_output(out, record) as output:
+    with (
+        open_output(out, record) as output,
+        surrounded(toolkit, out, config.sft.epochs, drain=drain, tell=tell) as around,
+    ):
         lesson = Lesson(method="sft", scaffolds=tuple(sorted({one.scaffold for one in found.episodes})))
         write_lessons(out, (*(read_lessons(config.policy) if config.policy else ()), lesson))
         if output.newest() is None:
@@ -92,7 +94,7 @@ async def run_sft(
                 raise RunError(f"all demonstrations are longer than the context of {policy.context_tokens} tokens")
             tell(f"{len(items)} sequences, {trained_tokens(items)} tokens to imitate, {too_long} too long")
             imitation = _Imitation(policy, config.sft, output, items, rng_seed)
-            done = await imitation.run(newest, drain, tell)
+            done = await imitation.run(newest, around)
         return SftSummary(
             out=str(out),
             complete=done >= config.sft.epochs,
@@ -131,7 +133,7 @@ class _Imitation:
         prepare(policy.module, config)
         self._optimizer = Optimizer(policy.module, config, config.learning_rate, steps=self._per_epoch * config.epochs)
 
-    async def run(self, done: int, drain: asyncio.Event, tell: Tell) -> int:
+    async def run(self, done: int, around: Surroundings) -> int:
         """Go on after `done` epochs; gives how many are done in the end."""
         state = self._output.load(done)
         if state.optimizer is not None:
@@ -139,13 +141,14 @@ class _Imitation:
         if state.metrics is not None:
             self._output.record(state.metrics)
         for epoch in range(done + 1, self._config.epochs + 1):
-            line = await asyncio.to_thread(self._epoch, epoch, drain)
+            line = await asyncio.to_thread(self._epoch, epoch, around.drain)
             if line is None:
                 return epoch - 1
             state = TrainerState(step=epoch, version=epoch, optimizer=self._optimizer.state(), metrics=line)
             self._output.save(self._policy, state, keep=2)
             self._output.record(line)
-            tell(f"epoch {epoch}: loss {line['loss']:.4f}, {line['seconds']:.1f} s")
+            around.tell(f"epoch {epoch}: loss {line['loss']:.4f}, {line['seconds']:.1f} s")
+            around.announce("step", line)
         return max(done, self._config.epochs)
 
     def _epoch(self, epoch: int, drain: asyncio.Event) -> dict[str, Any] | None:

@@ -15,20 +15,20 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from sandmle.core.engine.announcing import Announcer, announcing
 from sandmle.core.engine.lessons import Lesson, read_lessons, write_lessons
-from sandmle.core.engine.line_log import LineLog, open_log
-from sandmle.core.engine.store import CONFIG, agree, locked
+from sandmle.core.engine.line_log import LineLog
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ProviderError, RunError
 from sandmle.core.hooks.events import TrainStepFinished
 from sandmle.core.hooks.registry import Kind
+from sandmle.plugins.trainers.holding import held, read_lines
 from sandmle.plugins.trainers.openrlhf.command import ENTRY, Paths
 from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
 from sandmle.plugins.trainers.openrlhf.files import write_files
@@ -39,8 +39,6 @@ from sandmle.plugins.trainers.openrlhf.process import Driver, open_driver
 
 Tell = Callable[[str], None]
 
-METRICS: Final = "metrics.jsonl"
-EVALUATIONS: Final = "evaluations.jsonl"
 FINISHED: Final = "finished.json"
 POLL_S: Final = 2.0
 """Between two looks for the checkpoint that a drain waits for."""
@@ -197,32 +195,6 @@ def newest_checkpoint(paths: Paths) -> int | None:
     # The tokenizer is the last thing that OpenRLHF writes of a checkpoint.
     whole = (paths.checkpoints / f"{tag}_hf" / "tokenizer_config.json").is_file()
     return int(number) if number.isdigit() and whole else None
-
-
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a log of ours."""
-    for line in path.read_text("utf-8").splitlines():
-        yield json.loads(line)
-
-
-@contextmanager
-def held(out: Path, record: Mapping[str, Any]) -> Iterator[tuple[LineLog, LineLog]]:
-    """Hold the output directory of a training asked for in these words; gives its logs of steps and evaluations.
-
-    Raises:
-        RunError: another process holds it, or it was begun with another configuration (with the diff).
-    """
-    with ExitStack() as stack:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            if any(out.iterdir()) and not (out / CONFIG).is_file():
-                raise RunError(f"{out} is not empty and no training run; name a new or empty directory")
-            stack.enter_context(locked(out))
-            agree(out, record)
-            logs = [stack.enter_context(open_log(out / name)) for name in (METRICS, EVALUATIONS)]
-        except OSError as problem:
-            raise RunError(f"the directory {out} cannot be used: {problem.strerror or problem}") from problem
-        yield logs[0], logs[1]
 
 
 def _last_per_step(path: Path) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from sandmle.core.engine.scoring import open_preset
 from sandmle.core.engine.tasks import Task
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError
+from sandmle.plugins.trainers.holding import played_record, refuse_overlap
 from sandmle.plugins.trainers.local.playing import digests, read_tasks
 from sandmle.plugins.trainers.models import ModelFacts
 from sandmle.plugins.trainers.openrlhf.command import Paths, grpo_flags
@@ -25,12 +26,6 @@ JOB_CONFIG: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Where `ray.init` looks for the runtime environment that whoever started the driver wants: `ray job submit`'s way."""
 LOCAL_RAY: Final = "local"
 """Ray's word for a new cluster on this machine, whatever else runs there."""
-_FREE: Final = {
-    *("trackers", "concurrency", "cells_at_once", "starts_at_once", "starts_per_s"),
-    *("model", "benchmark", "group_size"),
-}
-"""Keys of `[run]` that a training does not take from there, or that decide only how fast it is."""
-_PLAYING: Final = ("sandbox", "scaffold", "milestone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +75,7 @@ def plan_grpo(toolkit: Toolkit, config: OpenRlhfConfig, *, tasks: Path | None, o
     check(config, placement, facts, run, open_preset(toolkit, run.reward).weights)
     training = read_tasks(config.tasks) if config.tasks else []
     validation = read_tasks(config.validation) if config.validation and config.grpo.evaluate_every else []
-    _refuse_overlap(training, validation)
+    refuse_overlap(training, validation)
     paths = Paths(out=out.expanduser().resolve())
     return Launch(
         config=config,
@@ -125,21 +120,12 @@ def _environment(config: OpenRlhfConfig, paths: Paths) -> dict[str, str]:
 def _record(
     toolkit: Toolkit, config: OpenRlhfConfig, training: Sequence[Task], validation: Sequence[Task]
 ) -> dict[str, Any]:
-    settings = toolkit.settings
     section = config.model_dump(mode="json", exclude_none=True, exclude={"tasks", "validation"})
     return {
         "method": "grpo",
         "trainer": "openrlhf",
-        "run": settings.run.model_dump(mode="json", exclude_none=True, exclude=_FREE),
         "openrlhf": OpenRlhfConfig.lasting(section),
-        "reward": dict(settings.reward.presets[settings.run.reward]),
-        "plugin": {kind: settings.plugin[kind] for kind in _PLAYING if kind in settings.plugin},
+        **played_record(toolkit),
         "tasks": digests(training),
         "validation": digests(validation),
     }
-
-
-def _refuse_overlap(training: Sequence[Task], validation: Sequence[Task]) -> None:
-    both = {task.spec.task_id for task in training} & {task.spec.task_id for task in validation}
-    if both:
-        raise ConfigError(f"{len(both)} validation tasks are training tasks, too, such as {min(both)!r}; split them")

@@ -15,12 +15,13 @@ from sandmle.core.engine.lessons import Lesson, read_lessons, write_lessons
 from sandmle.core.engine.store import EPISODES
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError, ProviderError, RunError
+from sandmle.plugins.trainers.holding import held
 from sandmle.plugins.trainers.local.playing import digests, read_tasks
 from sandmle.plugins.trainers.openrlhf.command import Paths
 from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
 from sandmle.plugins.trainers.openrlhf.constraints import SECTION
 from sandmle.plugins.trainers.openrlhf.files import write_files
-from sandmle.plugins.trainers.openrlhf.launch import FINISHED, held, stop_when_drained
+from sandmle.plugins.trainers.openrlhf.launch import FINISHED, stop_when_drained
 from sandmle.plugins.trainers.openrlhf.placement import place
 from sandmle.plugins.trainers.openrlhf.preflight import check_gpus, check_packages
 from sandmle.plugins.trainers.openrlhf.process import open_driver

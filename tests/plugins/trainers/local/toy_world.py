@@ -30,6 +30,7 @@ from sandmle.core.types.synthesis import TaskDraft
 from sandmle.core.types.task import MetricRecord, Provenance, RowCounts, SubmissionFormat, TaskSpec, ThresholdRecord
 from sandmle.core.types.trajectory import Action, ActionKind
 from sandmle.plugins.llms.plugin import sandmle_register_llm_providers
+from sandmle.plugins.trackers.plugin import sandmle_register_trackers
 from sandmle.plugins.trainers.local.config import LocalTrainerConfig
 from sandmle.plugins.trainers.plugin import sandmle_register_trainers
 
@@ -168,7 +169,9 @@ class Chatterbox:
         pass
 
 
-def toy_toolkit(trainer: dict | None = None, sandbox: ToySandbox | None = None, **run) -> Toolkit:
+def toy_toolkit(
+    trainer: dict | None = None, sandbox: ToySandbox | None = None, tracker: dict | None = None, **run
+) -> Toolkit:
     """Toy scaffold, sandbox and reward with the real local policies and trainer."""
     toy = {
         Kind.SCAFFOLD: [Spec(name="toy", summary="", make=lambda config: ToyScaffold())],
@@ -176,6 +179,7 @@ def toy_toolkit(trainer: dict | None = None, sandbox: ToySandbox | None = None, 
         Kind.MILESTONE: [Spec(name="said-it", summary="", make=lambda config: SaidIt())],
         Kind.LLM: [one for one in sandmle_register_llm_providers() if one.name == "local"],
         Kind.TRAINER: sandmle_register_trainers(),
+        Kind.TRACKER: sandmle_register_trackers(),
     }
     entries = {
         (kind, spec.name): Registered(kind=kind, spec=spec, source="tests")
@@ -197,7 +201,7 @@ def toy_toolkit(trainer: dict | None = None, sandbox: ToySandbox | None = None, 
                 **run,
             },
             "reward": {"presets": {"toy": {"said-it": 1.0}}},
-            "plugin": {"trainer": {"local": trainer or {}}},
+            "plugin": {"trainer": {"local": trainer or {}}, "tracker": tracker or {}},
         }
     )
     return Toolkit(plugins=Plugins(manager=manager, registry=Registry(entries)), settings=settings)

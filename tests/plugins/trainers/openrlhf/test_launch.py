@@ -16,8 +16,9 @@ from sandmle.core.engine.line_log import open_log
 from sandmle.core.engine.toolkit import open_toolkit
 from sandmle.core.errors import ConfigError, PluginError, ProviderError, RunError
 from sandmle.core.hooks.events import TrainStepFinished
+from sandmle.plugins.trainers.holding import read_lines
 from sandmle.plugins.trainers.openrlhf.commands import read_section
-from sandmle.plugins.trainers.openrlhf.launch import Watcher, newest_checkpoint, read_lines, run_openrlhf
+from sandmle.plugins.trainers.openrlhf.launch import Watcher, newest_checkpoint, run_openrlhf
 from sandmle.plugins.trainers.openrlhf.planning import plan_grpo
 
 DRIVER = """
