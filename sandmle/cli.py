@@ -19,7 +19,6 @@ import typer
 
 from sandmle.core.engine.toolkit import Toolkit, open_toolkit
 from sandmle.core.errors import ConfigError, InfrastructureError, PluginError, SandmleError
-from sandmle.core.types.score import Direction
 
 EXIT_CODES = ((InfrastructureError, 4), (PluginError, 5), (SandmleError, 2))
 
@@ -28,7 +27,6 @@ Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one configuration key; may be repeated.")
 ]
 
-board_app = typer.Typer(no_args_is_help=True, help="Apply the medal rule and HumanRank to a leaderboard.")
 plugins_app = typer.Typer(no_args_is_help=True, help="See what is registered, and by whom.")
 config_app = typer.Typer(no_args_is_help=True, help="See the resolved configuration.")
 
@@ -75,7 +73,6 @@ def build_app(toolkit: Toolkit, *, strict_plugins: bool = False) -> typer.Typer:
     app.command()(run)
     app.command()(rescore)
     app.command()(grade)
-    app.add_typer(board_app, name="board")
     app.add_typer(plugins_app, name="plugins")
     app.add_typer(config_app, name="config")
     broken_plugins.extend(toolkit.plugins.add_commands(app, typer.main.get_command, strict=strict_plugins))
@@ -188,23 +185,41 @@ def doctor(
     ] = False,
     policy: Annotated[Path | None, typer.Option(help="With --training: a checkpoint or training run.")] = None,
     engine: Annotated[str | None, typer.Option(help="With --training: model that writes rollouts.")] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="Only say what stands in the way of playing this benchmark, such as mlebench.")
+    ] = None,
+    checkout: Annotated[Path | None, typer.Option(help="With --benchmark: checkout of its repository.")] = None,
+    data: Annotated[Path | None, typer.Option(help="With --benchmark: its data directory.")] = None,
+    split: Annotated[str | None, typer.Option(help="With --benchmark: what is to be played of it.")] = None,
+    assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
     """Check that this machine can do the job: Python, extras, plugins, and each sandbox by live attacks."""
     import asyncio
 
-    from sandmle.core.engine.doctor import Finding, examine, examine_training
+    from sandmle.core.engine.config import parse_assignments
+    from sandmle.core.engine.doctor import Finding, examine, examine_benchmark, examine_training
     from sandmle.core.engine.surveys import Survey, survey_sandboxes
 
-    if (sandbox and training) or ((policy or engine) and not training):
-        raise ConfigError("give --sandbox or --training; --policy and --engine say what --training looks at")
+    if sandbox + training + bool(benchmark) > 1:
+        raise ConfigError("give one of --sandbox, --training and --benchmark")
+    if ((policy or engine) and not training) or ((checkout or data or split) and not benchmark):
+        raise ConfigError(
+            "--policy and --engine say what --training looks at, --checkout, --data and --split what --benchmark does"
+        )
+    words = {"checkout": checkout and str(checkout), "data": data and str(data), "split": split}
+    options = {f"plugin.benchmark.{benchmark}.{name}": word for name, word in words.items()}
+    toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []), options if benchmark else {})
     found: Sequence[Finding | Survey]
-    if training:
-        found = asyncio.run(examine_training(context.obj, policy, engine))
+    if benchmark:
+        found = asyncio.run(examine_benchmark(toolkit, benchmark))
+    elif training:
+        found = asyncio.run(examine_training(toolkit, policy, engine))
     else:
-        found = asyncio.run(survey_sandboxes(context.obj) if sandbox else examine(context.obj))
+        found = asyncio.run(survey_sandboxes(toolkit) if sandbox else examine(toolkit))
     if as_json:
-        _print_json({("training" if training else "sandboxes" if sandbox else "checks"): [f.as_json() for f in found]})
+        kind = "benchmark" if benchmark else "training" if training else "sandboxes" if sandbox else "checks"
+        _print_json({kind: [f.as_json() for f in found]})
     else:
         typer.echo("\n".join(one.as_text() for one in found))
     if any(one.verdict == "failed" for one in found):
@@ -296,32 +311,6 @@ def grade(
     _print_json(shown) if as_json else typer.echo("\n".join(f"{key}: {value}" for key, value in shown.items()))
 
 
-@board_app.command("medals")
-def board_medals(
-    board: Annotated[Path, typer.Argument(help="Leaderboard CSV, best first, with a score column.")],
-    scores_file: Annotated[Path, typer.Option("--scores-file", help="JSON list of scores.")],
-    as_json: Json = False,
-) -> None:
-    """Medals by MLE-bench's rule: thresholds by number of teams, scores taken as given."""
-    from sandmle.core.engine.board_files import medal_report
-
-    _show(medal_report(board, scores_file), as_json)
-
-
-@board_app.command("humanrank")
-def board_humanrank(
-    direction: Annotated[Direction, typer.Option(help="Which way the scores are better.")],
-    scores_file: Annotated[Path, typer.Option("--scores-file", help="JSON list of scores.")],
-    private: Annotated[Path | None, typer.Option(help="Private leaderboard CSV.")] = None,
-    public: Annotated[Path | None, typer.Option(help="Public leaderboard CSV.")] = None,
-    as_json: Json = False,
-) -> None:
-    """HumanRank by MLE-Dojo's position score, on each board given and on average."""
-    from sandmle.core.engine.board_files import human_rank_report
-
-    _show(human_rank_report(private, public, direction, scores_file), as_json)
-
-
 @plugins_app.command("list")
 def plugins_list(context: typer.Context, as_json: Json = False) -> None:
     """Everything registered: kind, name, source, summary; broken plugins with what is wrong."""
@@ -381,15 +370,6 @@ def main() -> None:
 def _config_variable() -> Path | None:
     named = os.environ.get("SANDMLE_CONFIG")
     return Path(named) if named else None
-
-
-def _show(report: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        _print_json(report)
-        return
-    for key, value in report.items():
-        for line in value if isinstance(value, list) else [value]:
-            typer.echo(f"{key}: {line}")
 
 
 def _print_json(document: Any) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from sandmle.core.contracts.grader import Grader
+from sandmle.core.contracts.sandbox import Sandbox
 
 
 @runtime_checkable
@@ -26,4 +27,16 @@ class SelfGrading(Protocol):
 
     def open_grader(self) -> Grader:
         """A grader of its tasks, closed by the caller; nothing is started before the first submission."""
+        ...
+
+
+@runtime_checkable
+class Hosting(Protocol):
+    """A benchmark that may have a world of its own for its episodes. Optional for one."""
+
+    def open_sandbox(self) -> Sandbox | None:
+        """Where episodes take place instead of the configured sandbox, started and closed by the caller.
+
+        None leaves the choice to the configuration.
+        """
         ...

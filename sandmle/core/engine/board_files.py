@@ -9,12 +9,20 @@ from typing import Final
 
 from sandmle.core.engine.board_cells import BoardColumn, Number
 from sandmle.core.engine.board_csv import BoardTable, parse_board
-from sandmle.core.engine.boards import MedalRule, PositionBoard, above_median, medal_of, medal_rule
+from sandmle.core.engine.boards import (
+    MedalRule,
+    PositionBoard,
+    above_median,
+    medal_of,
+    medal_rule,
+    round_score,
+)
 from sandmle.core.errors import BoardError, nearest
 from sandmle.core.types.score import Direction, Medal
 
 JsonObject = dict[str, object]
 
+_LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _NAMED: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -28,10 +36,17 @@ def read_board(path: Path) -> BoardTable:
         content = path.read_bytes()
     except OSError as problem:
         raise BoardError(f"cannot read the board {path}: {problem.strerror}") from problem
+    if is_lfs_pointer(content):
+        raise BoardError(f"{path} is a Git LFS pointer, not the board itself; run `git lfs pull` in its repository")
     try:
         return parse_board(content)
     except BoardError as problem:
         raise BoardError(f"{path}: {problem}") from problem
+
+
+def is_lfs_pointer(content: bytes) -> bool:
+    """Whether this is what Git LFS leaves in a file's place until it is pulled."""
+    return content.startswith(_LFS_POINTER)
 
 
 def score_column(table: BoardTable) -> BoardColumn:
@@ -84,8 +99,14 @@ def _score(entry: object, index: int, path: Path) -> Number | None:
     )
 
 
-def medal_report(board_path: Path, scores_path: Path) -> JsonObject:
-    """Medals of given scores on an MLE-bench board; scores are taken as given and not rounded.
+def medal_report(board_path: Path, scores_path: Path, *, rounded: str = "none") -> JsonObject:
+    """Medals of given scores on an MLE-bench board.
+
+    Args:
+        board_path: the board.
+        scores_path: the scores.
+        rounded: `none` takes scores as given; `python` or `numpy` rounds them to five decimals first, as MLE-bench
+            does with what a grader returns, by the rule of its type (`boards.round_score`).
 
     Returns:
         `{n_teams, lower_is_better, thresholds: {gold, silver, bronze, median}, results: [{score, gold_medal,
@@ -94,7 +115,7 @@ def medal_report(board_path: Path, scores_path: Path) -> JsonObject:
     Raises:
         BoardError: the board or the scores file cannot be used (wherever MLE-bench itself would fail, too).
     """
-    scores = read_scores(scores_path)
+    scores = tuple(round_score(score, rounded) for score in read_scores(scores_path))
     table = read_board(board_path)
     try:
         rule = medal_rule(score_column(table))

@@ -94,6 +94,26 @@ def _median(scores: Sequence[float]) -> float:
     return (present[middle - 1] + present[middle]) / 2
 
 
+def round_score(score: Number | None, manner: str) -> Number | None:
+    """A score as MLE-bench rounds it before it is ranked, which depends on the type that a grader returns.
+
+    Args:
+        score: what the grader returned.
+        manner: `none`; `python` for a float or an integer; `numpy` for a float64, which is scaled, rounded to even and
+            scaled back, and so comes to another number for one score in some thousands.
+
+    >>> round_score(0.123455, "python"), round_score(0.123455, "numpy")
+    (0.12345, 0.12346)
+    """
+    if score is None or manner == "none":
+        return score
+    if manner == "python" or not math.isfinite(score):
+        return round(score, SCORE_DECIMALS) if math.isfinite(score) else score
+    scaled = float(score) * 10**SCORE_DECIMALS
+    # numpy gives an infinity back where the scaling overflows, and rounding it is then no number of Python's.
+    return round(scaled) / 10**SCORE_DECIMALS if math.isfinite(scaled) else scaled
+
+
 def medal_of(score: Number | None, thresholds: Thresholds, direction: Direction) -> Medal:
     """The best medal whose threshold the score reaches (inclusive). None and NaN reach nothing."""
     if score is None:

@@ -88,7 +88,7 @@ async def open_crew(toolkit: Toolkit, model: ChatModel) -> AsyncIterator[Crew]:
         yield Crew(
             model=model,
             scaffold=scaffold,
-            sandbox=await _started(sandbox, stack),
+            sandbox=await started(sandbox, stack),
             grader=_open_grader(stack),
             preset=preset,
             rules=_rules(settings),
@@ -129,7 +129,12 @@ def _sampling(settings: RunSettings) -> Sampling:
     )
 
 
-async def _started(sandbox: Sandbox, stack: AsyncExitStack) -> Sandbox:
+async def started(sandbox: Sandbox, stack: AsyncExitStack) -> Sandbox:
+    """The sandbox, started, and closed with the stack.
+
+    Raises:
+        SandboxError: it cannot be started.
+    """
     # close() is registered first: a sandbox that started half has processes to be ended, too.
     stack.push_async_callback(lambda: see_through(sandbox.close(), CLOSE_DEADLINE_S))
     async with deadline(START_DEADLINE_S, SandboxError, f"starting sandbox {sandbox.name!r}"):

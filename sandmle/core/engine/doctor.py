@@ -57,6 +57,15 @@ class Guarded(Protocol):
         ...
 
 
+@runtime_checkable
+class Examinable(Protocol):
+    """A benchmark that can say what stands in its way; optional for one."""
+
+    def examine(self) -> Awaitable[Sequence[Finding]]:
+        """Look at everything that playing it needs, and never raise for what is missing: that is a finding."""
+        ...
+
+
 async def examine(toolkit: Toolkit) -> list[Finding]:
     """Look at Python, the extras, the plugins, the configuration, and run a cell in every sandbox backend."""
     findings = [_python(), *_extras(), *_plugins(toolkit)]
@@ -83,6 +92,19 @@ async def examine_training(toolkit: Toolkit, policy: Path | None = None, engine:
             missing = isinstance(problem.__cause__, ImportError)
             findings.append(Finding(name=name, verdict="absent" if missing else "failed", detail=str(problem)))
     return findings
+
+
+async def examine_benchmark(toolkit: Toolkit, name: str) -> Sequence[Finding]:
+    """Ask a benchmark what stands in the way of playing it as it is configured.
+
+    Raises:
+        ConfigError: no such benchmark, or its section is wrong.
+    """
+    benchmark = toolkit.make(Kind.BENCHMARK, name)
+    if not isinstance(benchmark, Examinable):
+        detail = "it has nothing to say of itself; a run says what is wrong with its tasks"
+        return [Finding(name=name, verdict="absent", detail=detail)]
+    return await benchmark.examine()
 
 
 def _python() -> Finding:

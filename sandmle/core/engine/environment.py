@@ -28,6 +28,9 @@ NEED_SESSION: Final = frozenset({ActionKind.RUN_CODE, ActionKind.SUBMIT})
 MAX_RESTARTS: Final = 3
 """Sessions an episode may lose to cell timeouts and get a new one for."""
 
+_DESCRIPTIONS: Final = ("description.md", "description.txt")
+"""As MLE-bench and MLE-Dojo name the copy among the public files."""
+
 # Seconds the host waits beyond what it granted; running out of one is the infrastructure's failure.
 OPEN_DEADLINE_S: Final = 120.0
 RUN_GRACE_S: Final = 180.0
@@ -264,9 +267,15 @@ class Environment:
 
 
 def view_of(task: Task) -> TaskView:
-    """The public side of a task: its description, and the files as agent code sees them."""
+    """The public side of a task: its description, and the files as agent code sees them.
+
+    A competition's files hold the description once more, which is not listed: the agent has read it.
+    """
     files = []
+    told = _DESCRIPTIONS if task.spec.provenance.origin == "competition" else ()
     for path in sorted(task.layout.public.iterdir()):
+        if path.name in told:
+            continue
         if path.is_dir():
             count = sum(1 for one in path.rglob("*") if one.is_file())
             files.append(f"{DATA_DIR}/{path.name}/ ({count} files)")

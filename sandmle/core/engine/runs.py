@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from sandmle.core.contracts.benchmark import Benchmark, SelfGrading
-from sandmle.core.contracts.grader import Grader
+from sandmle.core.contracts.benchmark import Benchmark, Hosting, SelfGrading
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.engine.announcing import announcing
+from sandmle.core.engine.attempt import Crew
 from sandmle.core.engine.budget import Budget, Cap, Caps
-from sandmle.core.engine.crews import CLOSE_DEADLINE_S, check_names, open_chat_model, open_crew
+from sandmle.core.engine.crews import CLOSE_DEADLINE_S, check_names, open_chat_model, open_crew, started
 from sandmle.core.engine.deadlines import see_through
 from sandmle.core.engine.rollout import Plan, Rollout
 from sandmle.core.engine.settings import BudgetSettings, RunSettings
@@ -63,9 +63,7 @@ async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSum
         if len(store.done) < expected:
             crew = await stack.enter_async_context(open_crew(toolkit, model))
             crew = replace(crew, budget=Budget(caps, read_charges(out), store.add_charge))
-            if (grader := _own_grader(toolkit)) is not None:
-                stack.push_async_callback(lambda: see_through(grader.close(), CLOSE_DEADLINE_S))
-                crew = replace(crew, grader=grader)
+            crew = await _with_the_benchmarks_own(toolkit, crew, stack)
             rollout = Rollout(crew, plan, store, announcer.emit)
             await rollout.run(drain)
             budget_problems = rollout.budget_problems
@@ -121,9 +119,16 @@ def caps_of(settings: BudgetSettings) -> Caps:
     )
 
 
-def _own_grader(toolkit: Toolkit) -> Grader | None:
+async def _with_the_benchmarks_own(toolkit: Toolkit, crew: Crew, stack: AsyncExitStack) -> Crew:
+    """The crew with the grader and the sandbox that the benchmark brings, if it brings any."""
     benchmark = toolkit.make(Kind.BENCHMARK, toolkit.settings.run.benchmark)
-    return benchmark.open_grader() if isinstance(benchmark, SelfGrading) else None
+    if isinstance(benchmark, SelfGrading):
+        grader = benchmark.open_grader()
+        stack.push_async_callback(lambda: see_through(grader.close(), CLOSE_DEADLINE_S))
+        crew = replace(crew, grader=grader)
+    if isinstance(benchmark, Hosting) and (sandbox := benchmark.open_sandbox()) is not None:
+        crew = replace(crew, sandbox=await started(sandbox, stack))
+    return crew
 
 
 def _check_prices(model: ChatModel, caps: Caps) -> None:

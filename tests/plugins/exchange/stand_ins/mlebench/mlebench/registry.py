@@ -21,6 +21,9 @@ class Registry:
     def get_data_dir(self):
         return self._data_dir
 
+    def set_data_dir(self, new_data_dir):
+        return Registry(new_data_dir)
+
     def get_competitions_dir(self):
         return Path(__file__).parent / "competitions"
 
@@ -30,12 +33,20 @@ class Registry:
     def get_competition(self, competition_id):
         here = self.get_competitions_dir() / competition_id
         config, data = load_yaml(here / "config.yaml"), self._data_dir
+        home = data / competition_id
         return Competition.from_dict(
             {
                 **config,
                 "description": (Path(__file__).parent.parent / config["description"]).read_text(),
                 "prepare_fn": import_fn(config["preparer"]),
                 **{name: data / path for name, path in config["dataset"].items()},
+                "raw_dir": home / "raw",
+                "public_dir": home / "prepared" / "public",
+                "private_dir": home / "prepared" / "private",
+                "checksums": here / "checksums.yaml",
                 "leaderboard": here / "leaderboard.csv",
             }
         )
+
+
+registry = Registry()

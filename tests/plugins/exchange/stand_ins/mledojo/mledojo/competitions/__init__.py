@@ -1,5 +1,5 @@
 """Competitions are data, found by `registry`."""
 
-from .registry import get_metric
+from .registry import get_metric, get_prepare
 
-__all__ = ["get_metric"]
+__all__ = ["get_metric", "get_prepare"]

@@ -5,19 +5,32 @@ import pandas as pd
 from mledojo.metrics.base import InvalidSubmissionError
 
 
+def failed(kind, problem):
+    return {"status": "FAILED", "error_type": kind, "error": "refused", "details": str(problem)}
+
+
 class CodeExecutionInterface:
     def _process_submission(self, competition, path, output_dir, score_mode="position"):
         metric = competition.metric_class()
-        submission, truth = pd.read_csv(path), pd.read_csv(competition.data_dir / "private" / "test_answer.csv")
+        try:
+            submission = pd.read_csv(path)
+        except Exception as problem:  # noqa: BLE001
+            return failed("InvalidSubmissionError", problem)
+        truth = pd.read_csv(competition.data_dir / "private" / "test_answer.csv")
         try:
             metric.validate_submission(submission, truth)
         except InvalidSubmissionError as problem:
-            return {"status": "FAILED", "details": str(problem)}
-        score, places = metric.evaluate(truth, submission), []
+            return failed("InvalidSubmissionError", problem)
+        score, places = metric.evaluate(truth, submission), {}
         for board in ("private", "public"):
             file = competition.data_dir / "private" / f"{board}_leaderboard.csv"
             if file.exists():
-                scores = pd.read_csv(file).iloc[:, 1]
-                worse = sum(score >= one if metric.higher_is_better else score <= one for one in scores)
-                places.append(worse / len(scores))
-        return {"status": "SUCCESS", "raw_score": score, "position_score": {"avg_score": sum(places) / len(places)}}
+                try:
+                    scores = sorted(pd.read_csv(file).iloc[:, 1], reverse=metric.higher_is_better)
+                    better = sum(one > score if metric.higher_is_better else one < score for one in scores)
+                except Exception as problem:  # noqa: BLE001
+                    return failed("LeaderboardError", problem)
+                total = len(scores)
+                places[board] = {"position": better + 1, "total": total, "position_score": (total - better) / total}
+        average = sum(one["position_score"] for one in places.values()) / len(places)
+        return {"status": "SUCCESS", "raw_score": score, "position_score": {**places, "avg_score": average}}

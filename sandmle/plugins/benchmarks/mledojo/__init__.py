@@ -1,0 +1,1 @@
+"""MLE-Dojo: its competitions played by our scaffolds, and our scaffolds inside its own environment."""
