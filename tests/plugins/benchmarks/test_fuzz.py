@@ -1,0 +1,261 @@
+"""Ten thousand spoilt submissions and as many spoilt boards: never a crash, never a wrong score, medal or place."""
+
+import csv
+import io
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sandmle.core.engine.answers import parse_answers
+from sandmle.core.engine.board_csv import parse_board
+from sandmle.core.engine.board_files import score_column, second_column
+from sandmle.core.engine.boards import PositionBoard, medal_of, medal_rule
+from sandmle.core.engine.grading_worker import Material, grade
+from sandmle.core.errors import BoardError
+from sandmle.core.types.score import Direction, Medal, Prediction
+from sandmle.core.types.task import (
+    MetricRecord,
+    Provenance,
+    RowCounts,
+    SubmissionFormat,
+    TaskSpec,
+    ThresholdRecord,
+)
+
+CASES = settings(
+    max_examples=5200, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+"""Of each kind below; two kinds of submissions and two of boards make more than twenty thousand."""
+
+TRUTH = {str(10 + row): 0.5 + (row * 7 % 5) / 3 for row in range(8)}
+PRIVATE = [name for row, name in enumerate(TRUTH) if row % 4]
+BOARD = "rank,score\n" + "".join(f"{place},{0.1 * place:.5f}\n" for place in range(1, 21))
+THRESHOLDS = {"gold": 0.2, "silver": 0.4, "bronze": 0.8, "median": 1.05}
+
+
+def material():
+    spec = TaskSpec(
+        task_id="fuzz",
+        title="Fuzz",
+        domain="orchards",
+        modality="tabular",
+        task_type="regression",
+        rule_family="none",
+        noise_families=(),
+        metric=MetricRecord(name="mae", direction=Direction.MINIMIZE),
+        submission=SubmissionFormat(id_column="id", target_columns=("weight",), prediction=Prediction.VALUE),
+        rows=RowCounts(train=1, public_board=2, private_board=6),
+        dna={},
+        thresholds=ThresholdRecord(**THRESHOLDS),
+        solutions=(),
+        checks_passed=(),
+        provenance=Provenance(
+            generator_model="hand",
+            rng_seed=0,
+            index=0,
+            seed_id="none",
+            prompt_sha256={},
+            versions={},
+            content_sha256={},
+        ),
+    )
+    rows = [f"{name},{value!r},{'private' if name in PRIVATE else 'public'}" for name, value in TRUTH.items()]
+    answers = ("id,weight,board\n" + "\n".join(rows) + "\n").encode()
+    board = PositionBoard(second_column(parse_board(BOARD.encode())), Direction.MINIMIZE)
+    return Material(spec=spec, key=parse_answers(answers, spec.submission), board=board)
+
+
+MATERIAL = material()
+
+cells = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True).map(repr),
+    st.integers(-(10**30), 10**30).map(str),
+    st.sampled_from(
+        [
+            "",
+            "NA",
+            "nan",
+            "inf",
+            "-inf",
+            "1e400",
+            "1_0",
+            "0x1",
+            "1,5",
+            "True",
+            "plum",
+            " 1 ",
+            "½",
+            "\N{FULLWIDTH DIGIT ONE}",
+            "\0",
+        ]
+    ),
+    st.text(max_size=6),
+)
+numbers = st.floats(-5, 5).map(lambda value: repr(round(value, 6)))
+
+
+def other_cell(draw, header, rows, at):
+    rows[at] = [rows[at][0], draw(cells)]
+    return header, rows
+
+
+def other_id(draw, header, rows, at):
+    rows[at] = [draw(st.one_of(cells, st.sampled_from(list(TRUTH)))), *rows[at][1:]]
+    return header, rows
+
+
+def other_name(draw, header, rows, at):
+    return [draw(st.sampled_from(["ID", "id ", "Id", "row", "\ufeffid"])), *header[1:]], rows
+
+
+def one_more_column(draw, header, rows, at):
+    return [*header, draw(st.sampled_from(["note", "id", "weight", ""]))], [[*row, "x"] for row in rows]
+
+
+EDITS = (
+    other_cell,
+    other_id,
+    other_name,
+    one_more_column,
+    lambda draw, header, rows, at: (header, rows[:at] + rows[at + 1 :]),
+    lambda draw, header, rows, at: (header, [*rows, rows[at]]),
+    lambda draw, header, rows, at: (header, draw(st.permutations(rows))),
+    lambda draw, header, rows, at: (header, [*rows[:at], rows[at][:1], *rows[at + 1 :]]),
+    lambda draw, header, rows, at: (header, [*rows[:at], [*rows[at], "9", "9"], *rows[at + 1 :]]),
+    lambda draw, header, rows, at: (header[::-1], [row[::-1] for row in rows]),
+)
+"""Cells, ids, names and columns exchanged; a row left out, repeated, moved, cut, too long; columns swapped."""
+ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-16", "latin-1", "utf-8-sig")
+
+
+@st.composite
+def tables(draw):
+    """A submission that is nearly right."""
+    header, rows = ["id", "weight"], [[name, draw(numbers)] for name in TRUTH]
+    for edit in draw(st.lists(st.sampled_from(EDITS), max_size=3)):
+        header, rows = edit(draw, header, list(rows), draw(st.integers(0, len(rows) - 1)))
+    text = io.StringIO()
+    csv.writer(text, lineterminator=draw(st.sampled_from(["\n", "\r\n", "\r"]))).writerows([header, *rows])
+    return text.getvalue().encode(draw(st.sampled_from(ENCODINGS)), "replace")
+
+
+@st.composite
+def torn(draw):
+    """A right submission cut, overwritten, filled up or repeated somewhere in its bytes."""
+    content = bytearray(("id,weight\n" + "".join(f"{name},{draw(numbers)}\n" for name in TRUTH)).encode())
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(content)))
+        match draw(st.sampled_from(["cut", "overwrite", "insert", "repeat", "fill"])):
+            case "cut":
+                del content[at:]
+            case "overwrite":
+                piece = draw(st.binary(min_size=1, max_size=4))
+                content[at : at + len(piece)] = piece
+            case "insert":
+                content[at:at] = draw(
+                    st.one_of(st.binary(max_size=4), st.sampled_from([b'"', b"\n", b",", b"\0", b"\r"]))
+                )
+            case "repeat":
+                content += content[at:]
+            case "fill":
+                content[at:at] = draw(st.sampled_from([b"9", b" ", b",", b"\n", b"0"])) * draw(
+                    st.sampled_from([50, 5000])
+                )
+    return bytes(content)
+
+
+def check(content):
+    """The verdict holds, whatever the file is: by a reading of the file that shares nothing with ours."""
+    verdict = grade(MATERIAL, content)
+    if not verdict["valid"]:
+        assert verdict["problem"]
+        assert (verdict["score"], verdict["human_rank"], verdict["medal"]) == (None, None, Medal.NONE)
+        assert verdict["above_median"] is False
+        return
+    frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, skipinitialspace=True)
+    named = {name.strip(): values for name, values in frame.items()}
+    ids = [value.strip().removesuffix(".0") for value in named["id"]]
+    assert sorted(ids) == sorted(TRUTH)
+    mine = dict(zip(ids, map(float, named["weight"]), strict=True))
+    score = round(math.fsum(abs(TRUTH[name] - mine[name]) for name in PRIVATE) / len(PRIVATE), 5)
+    assert verdict["score"] == pytest.approx(score, abs=2e-5)
+    reached = [medal for medal in ("gold", "silver", "bronze") if verdict["score"] <= THRESHOLDS[medal]]
+    assert verdict["medal"] == (reached or ["none"])[0]
+    assert verdict["above_median"] is (verdict["score"] < THRESHOLDS["median"])
+    better = sum(round(0.1 * place, 5) < verdict["score"] for place in range(1, 21))
+    assert verdict["human_rank"] == (20 - better) / 20
+
+
+@CASES
+@given(tables())
+def test_a_submission_with_wrong_rows_cells_or_columns_is_judged_rightly(content):
+    check(content)
+
+
+@CASES
+@given(torn())
+def test_a_submission_torn_anywhere_is_judged_rightly(content):
+    check(content)
+
+
+board_cells = st.one_of(numbers, cells, st.just("0.5"))
+
+
+@st.composite
+def boards(draw):
+    """A board with few or many teams, in the columns of a synthetic task or of Kaggle's API, and something wrong."""
+    width = draw(st.sampled_from([["rank", "score"], ["score"], ["scoreNullable", "teamId", "score", "hasScore"]]))
+    odd = draw(st.booleans())
+    rows = [[draw(board_cells if odd else numbers) for _ in width] for _ in range(draw(st.integers(0, 12)))]
+    if draw(st.booleans()):
+        rows = rows * draw(st.sampled_from([1, 9, 30]))
+    text = io.StringIO()
+    csv.writer(text, lineterminator=draw(st.sampled_from(["\n", "\r\n"]))).writerows([width, *rows])
+    content = text.getvalue().encode("utf-8", "replace")
+    cut = draw(st.sampled_from([None, None, 1, 5, 40]))
+    return content[:-cut] if cut else content
+
+
+def mlebench_rule(content, score):
+    """What MLE-bench does with a board, written down anew on pandas: medal, or None where it raises."""
+    try:
+        scores = pd.read_csv(io.BytesIO(content))["score"]
+        teams, lower = len(scores), bool(scores.iloc[0] < scores.iloc[-1])
+        gold = max(1, teams // 10) if teams < 100 else 10 if teams < 250 else 10 + teams * 2 // 1000
+        silver = max(1, teams // 5) if teams < 250 else 50 if teams < 1000 else teams // 20
+        bronze = max(1, teams * 2 // 5) if teams < 250 else 100 if teams < 1000 else teams // 10
+        marks = [float(scores.iloc[place - 1]) for place in (gold, silver, bronze)]
+        float(scores.median())
+    except Exception:  # noqa: BLE001
+        return None
+    reached = [mark for mark in marks if (score <= mark if lower else score >= mark)]
+    named = [name for name, mark in zip(("gold", "silver", "bronze"), marks, strict=True) if mark in reached]
+    return named[0] if named else "none"
+
+
+def our_rule(content, score):
+    try:
+        rule = medal_rule(score_column(parse_board(content)))
+    except BoardError:
+        return None
+    return medal_of(score, rule.thresholds, rule.direction).value
+
+
+@pytest.mark.filterwarnings("ignore")
+@CASES
+@given(boards(), st.floats(-6, 6))
+def test_a_board_gives_the_medals_that_pandas_would_lead_to_or_none(content, score):
+    assert our_rule(content, score) == mlebench_rule(content, score)
+
+
+@CASES
+@given(st.binary(max_size=60) | boards().map(lambda content: content.replace(b",", b"\xff,", 1)), st.floats())
+def test_bytes_that_are_no_board_are_refused_and_never_crash(content, score):
+    try:
+        place = PositionBoard(second_column(parse_board(content)), Direction.MAXIMIZE).place(score)
+    except BoardError:
+        return
+    assert 0.0 <= place.position_score <= 1.0
