@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from overhead_parts.clock import PartClock
 from overhead_parts.world import says
+from sandmle.plugins.llms import tries
+from sandmle.plugins.llms.asking import complete
 from sandmle.plugins.llms.client import CustomLLM, litellm
 
 PREFIX: Final = "scripted"
@@ -40,5 +42,4 @@ def register(clock: PartClock) -> None:
     """Tell litellm of the provider, and have its own work charged to it."""
     litellm.custom_provider_map.append({"provider": PREFIX, "custom_handler": ScriptedLlm(clock)})
     litellm.utils.custom_llm_setup()  # type: ignore[no-untyped-call]
-    complete = litellm.acompletion
-    litellm.acompletion = lambda **arguments: clock.charged(complete(**arguments), LITELLM)
+    tries.complete = lambda arguments: clock.charged(complete(arguments), LITELLM)

@@ -50,6 +50,11 @@ class Target:
         return prices != (None, None)
 
     @property
+    def free(self) -> bool:
+        """Whether its replies cost nothing, since the model runs here."""
+        return self.provider in _FREE
+
+    @property
     def prices(self) -> Prices | None:
         """What a token costs: as configured, else by litellm's list; None where neither knows."""
         config = self.config
@@ -58,7 +63,7 @@ class Target:
                 prompt_usd=(config.usd_per_million_prompt_tokens or 0.0) / MILLION,
                 completion_usd=(config.usd_per_million_completion_tokens or 0.0) / MILLION,
             )
-        if self.provider in _FREE:
+        if self.free:
             return Prices(prompt_usd=0.0, completion_usd=0.0)
         names = (self.model, self.model.partition("/")[2])
         known: dict[str, dict[str, Any]] = litellm.model_cost

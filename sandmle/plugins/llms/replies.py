@@ -30,6 +30,8 @@ class Asked:
     options: ReplyOptions
     raw: str | None
     """The response as the provider sent it, where litellm shows it."""
+    listed_usd: float | None = None
+    """What litellm says it cost, where it knows."""
 
 
 def read_response(response: Any, asked: Asked) -> ModelReply:
@@ -55,13 +57,13 @@ def read_response(response: Any, asked: Asked) -> ModelReply:
     )
     reported = getattr(response, "usage", None)
     usage = _plausible(reported, reply, asked)
-    # litellm's own figure knows of cheaper cached tokens and the like, but believes every count.
+    # litellm's own figure believes every count.
     believed = (usage.prompt_tokens, usage.completion_tokens) == (
         getattr(reported, "prompt_tokens", None),
         getattr(reported, "completion_tokens", None),
     )
-    listed_usd = response._hidden_params.get("response_cost") if believed else None
-    return replace(reply, usage=replace(usage, cost_usd=max(0.0, _cost(asked, usage, listed_usd))))
+    cost_usd = _cost(asked, usage, asked.listed_usd if believed else None)
+    return replace(reply, usage=replace(usage, cost_usd=max(0.0, cost_usd)))
 
 
 def _text_and_reasoning(message: Any, raw: str | None) -> tuple[str, Reasoning | None]:
@@ -117,7 +119,7 @@ def _count(reported: Any, chars: int, most: int) -> int:
 
 
 def _cost(asked: Asked, usage: Usage, listed_usd: float | None) -> float:
-    if listed_usd is not None and not asked.target.own_price:
+    if listed_usd is not None:
         return listed_usd
     prices = asked.target.prices
     if prices is None:

@@ -1,7 +1,6 @@
 """One model asked until it answers: its turn at the provider, its deadline, another try for what passes by itself."""
 
 import asyncio
-import copy
 import logging
 import os
 import time
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from sandmle.core.errors import ProviderError
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions
+from sandmle.plugins.llms.asking import complete, listed_usd
 from sandmle.plugins.llms.calls import Target, sending_arguments, wire_call_arguments
 from sandmle.plugins.llms.client import exceptions, litellm
 from sandmle.plugins.llms.failures import (
@@ -48,6 +48,8 @@ class Tries:
         self.target = target
         self._limit = limit
         self._told: set[str] = set()
+        self._listed = not target.own_price and not target.free
+        """Whether litellm may know what a reply costs."""
 
     async def reply(self, messages: Sequence[Message], options: ReplyOptions, deadline_s: float) -> ModelReply:
         """Answer the conversation within `deadline_s`, in which waiting for a turn at the provider does not count.
@@ -70,7 +72,8 @@ class Tries:
             before = f"; before that: {failed[-1]}" if failed else ""
             raise ProviderError(f"model {self.target.name!r}: no reply within {deadline_s:g} s{before}") from problem
         raw = next((one for one in reversed(shown) if isinstance(one, str)), None)
-        return read_response(response, Asked(target=self.target, messages=messages, options=options, raw=raw))
+        asked = Asked(target=self.target, messages=messages, options=options, raw=raw, listed_usd=self._price(response))
+        return read_response(response, asked)
 
     async def _ask(self, arguments: dict[str, Any], scope: asyncio.Timeout, failed: list[str]) -> Any:
         config = self.target.config
@@ -94,8 +97,7 @@ class Tries:
             began_at = await self._limit.rested()
             try:
                 async with asyncio.timeout(self.target.config.try_timeout_s) as one_try:
-                    # litellm alters what it is given, which is wanted whole for the next try and the next call.
-                    response = await litellm.acompletion(**copy.deepcopy(arguments))
+                    response = await complete(arguments)
             except FAILURES as problem:
                 if is_rate_limit(problem):
                     self._limit.rate_limited(began_at, retry_after_s(problem, time.time()))
@@ -106,6 +108,14 @@ class Tries:
                 raise
             self._limit.succeeded()
             return response
+
+    def _price(self, response: Any) -> float | None:
+        """What litellm says the reply cost. A model that its list does not have is asked about once."""
+        if not self._listed:
+            return None
+        usd = listed_usd(response, self.target.model, self.target.provider)
+        self._listed = usd is not None or self.target.prices is not None
+        return usd
 
     def _give_up(self, problem: Exception, verdict: Verdict | None, retries: int) -> None:
         """Raise unless another try makes sense."""
