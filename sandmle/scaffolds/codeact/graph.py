@@ -2,15 +2,17 @@
 
 The transcript lives in the run's own object, handed to the nodes as runtime context; the state holds
 counters only, since a transcript in the state would be copied at every step.
-Routers are coroutines: LangGraph hands a plain function to a thread, which costs more than all it decides.
+Each node says itself where to go next: to LangGraph a router is a further node to run, which takes more than all that
+it decides.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypedDict
+from typing import Final, Literal, TypedDict
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeOver
 from sandmle.core.types.message import Message
@@ -27,7 +29,6 @@ class CodeActState(TypedDict):
 
     misread: int
     """Replies in a row that held nothing to do."""
-    done: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,15 +41,15 @@ class CodeActRun:
     reply: ReadReply = field(default_factory=lambda: ReadReply(actions=(), done=False))
 
 
-async def agent(state: CodeActState, runtime: Runtime[CodeActRun]) -> dict[str, Any]:
+async def agent(state: CodeActState, runtime: Runtime[CodeActRun]) -> Command[Literal["execute", "__end__"]]:
     run = runtime.context
     reply = await run.episode.ask(run.transcript)
     run.transcript.append(Message(role="assistant", content=reply.text))
     run.reply = read_reply(reply.text, cut=reply.finish_reason == "length")
-    return {"done": run.reply.done}
+    return Command(goto="execute" if run.reply.actions else "__end__")
 
 
-async def execute(state: CodeActState, runtime: Runtime[CodeActRun]) -> dict[str, Any]:
+async def execute(state: CodeActState, runtime: Runtime[CodeActRun]) -> Command[Literal["agent", "__end__"]]:
     run = runtime.context
     seen = [await run.episode.act(action) for action in run.reply.actions]
     understood = any(action.kind is not ActionKind.INVALID for action in run.reply.actions)
@@ -59,15 +60,7 @@ async def execute(state: CodeActState, runtime: Runtime[CodeActRun]) -> dict[str
     run.transcript.append(
         Message(role="user", content=f"Observation:\n{content}{IGNORED if run.reply.ignored else ''}")
     )
-    return {"misread": misread}
-
-
-async def after_agent(state: CodeActState, runtime: Runtime[CodeActRun]) -> Literal["execute", "__end__"]:
-    return "execute" if runtime.context.reply.actions else "__end__"
-
-
-async def after_execute(state: CodeActState) -> Literal["agent", "__end__"]:
-    return "__end__" if state["done"] else "agent"
+    return Command(update={"misread": misread}, goto="__end__" if run.reply.done else "agent")
 
 
 def build_graph() -> CompiledStateGraph[CodeActState, CodeActRun, CodeActState, CodeActState]:
@@ -76,6 +69,4 @@ def build_graph() -> CompiledStateGraph[CodeActState, CodeActRun, CodeActState, 
     graph.add_node("agent", agent)
     graph.add_node("execute", execute)
     graph.add_edge(START, "agent")
-    graph.add_conditional_edges("agent", after_agent, path_map={"execute": "execute", END: END})
-    graph.add_conditional_edges("execute", after_execute, path_map={"agent": "agent", END: END})
     return graph.compile()

@@ -2,7 +2,8 @@
 
 The transcript lives in the run's own object, handed to the nodes as runtime context; the state holds
 counters only, since a transcript in the state would be copied at every step.
-Routers are coroutines: LangGraph hands a plain function to a thread, which costs more than all it decides.
+A node that has a choice says itself where to go next: to LangGraph a router is a further node to run, which takes more
+than all that it decides.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, Literal, TypedDict
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeOver
 from sandmle.core.types.message import Message
@@ -20,6 +22,8 @@ from sandmle.scaffolds.mle_agent.history import estimated_tokens, kept
 from sandmle.scaffolds.mle_agent.operators import Result, carry_out
 from sandmle.scaffolds.mle_agent.parse import Decision, read_decision
 from sandmle.scaffolds.mle_agent.render import instruction, repair_request, result_message
+
+AfterAnswer = Literal["action", "repair"]
 
 
 class MleAgentState(TypedDict):
@@ -47,7 +51,7 @@ class MleAgentRun:
     decision: Decision | None = None
 
 
-async def agent(state: MleAgentState, runtime: Runtime[MleAgentRun]) -> dict[str, Any]:
+async def agent(state: MleAgentState, runtime: Runtime[MleAgentRun]) -> Command[AfterAnswer]:
     run, left = runtime.context, runtime.context.max_steps - state["steps"]
     if left <= 0:
         raise EpisodeOver(StopReason.MAX_TURNS)
@@ -63,17 +67,17 @@ async def agent(state: MleAgentState, runtime: Runtime[MleAgentRun]) -> dict[str
     run.transcript.append(Message(role="assistant", content=reply.text))
     run.answer, run.problem = reply.text, ""
     await _read(run, reply.text)
-    return {"repairs": 0}
+    return Command(update={"repairs": 0}, goto=_after_answer(run))
 
 
-async def repair(state: MleAgentState, runtime: Runtime[MleAgentRun]) -> dict[str, Any]:
+async def repair(state: MleAgentState, runtime: Runtime[MleAgentRun]) -> Command[AfterAnswer]:
     run = runtime.context
     if state["repairs"] >= run.config.repair_attempts:
         raise EpisodeOver(StopReason.STALLED)
     # A conversation of its own, the same each time; the history keeps the answer as it was.
     reply = await run.episode.ask([repair_request(run.config, run.answer, run.problem)])
     await _read(run, reply.text)
-    return {"repairs": state["repairs"] + 1}
+    return Command(update={"repairs": state["repairs"] + 1}, goto=_after_answer(run))
 
 
 async def action(state: MleAgentState, runtime: Runtime[MleAgentRun]) -> dict[str, Any]:
@@ -92,8 +96,8 @@ async def _read(run: MleAgentRun, text: str) -> None:
         await run.episode.act(Action(kind=ActionKind.INVALID, problem=f"Nothing was done: {problem}."))
 
 
-async def after_answer(state: MleAgentState, runtime: Runtime[MleAgentRun]) -> Literal["action", "repair"]:
-    return "repair" if runtime.context.decision is None else "action"
+def _after_answer(run: MleAgentRun) -> AfterAnswer:
+    return "repair" if run.decision is None else "action"
 
 
 def build_graph() -> CompiledStateGraph[MleAgentState, MleAgentRun, MleAgentState, MleAgentState]:
@@ -106,7 +110,5 @@ def build_graph() -> CompiledStateGraph[MleAgentState, MleAgentRun, MleAgentStat
     graph.add_node("repair", repair)
     graph.add_node("action", action)
     graph.add_edge(START, "agent")
-    graph.add_conditional_edges("agent", after_answer, path_map={"action": "action", "repair": "repair"})
-    graph.add_conditional_edges("repair", after_answer, path_map={"action": "action", "repair": "repair"})
     graph.add_edge("action", "agent")
     return graph.compile()

@@ -2,15 +2,17 @@
 
 The transcript lives in the run's own object, handed to the nodes as runtime context; the state holds
 counters only, since a transcript in the state would be copied at every step.
-Routers are coroutines: LangGraph hands a plain function to a thread, which costs more than all it decides.
+Each node says itself where to go next: to LangGraph a router is a further node to run, which takes more than all that
+it decides.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeOver
 from sandmle.core.types.message import Message
@@ -25,10 +27,8 @@ STOP = ("<tool_response>",)
 class ReactState(TypedDict):
     """Counters of one episode."""
 
-    turns: int
     misread: int
     """Replies in a row that held nothing to do."""
-    answered: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,15 +41,15 @@ class ReactRun:
     reply: ReadReply = field(default_factory=lambda: ReadReply(actions=(), answered=False))
 
 
-async def agent(state: ReactState, runtime: Runtime[ReactRun]) -> dict[str, Any]:
+async def agent(state: ReactState, runtime: Runtime[ReactRun]) -> Command[Literal["tools", "__end__"]]:
     run = runtime.context
     reply = await run.episode.ask(run.transcript, stop=STOP)
     run.transcript.append(Message(role="assistant", content=reply.text))
     run.reply = read_reply(reply.text, cut=reply.finish_reason == "length")
-    return {"turns": state["turns"] + 1, "answered": run.reply.answered}
+    return Command(goto="tools" if run.reply.actions else "__end__")
 
 
-async def tools(state: ReactState, runtime: Runtime[ReactRun]) -> dict[str, Any]:
+async def tools(state: ReactState, runtime: Runtime[ReactRun]) -> Command[Literal["agent", "__end__"]]:
     run = runtime.context
     seen = [await run.episode.act(action) for action in run.reply.actions]
     understood = any(action.kind is not ActionKind.INVALID for action in run.reply.actions)
@@ -58,15 +58,7 @@ async def tools(state: ReactState, runtime: Runtime[ReactRun]) -> dict[str, Any]
         raise EpisodeOver(StopReason.STALLED)
     content = "\n".join(render_response(one, run.config, ignored=run.reply.ignored) for one in seen)
     run.transcript.append(Message(role="user", content=content))
-    return {"misread": misread}
-
-
-async def after_agent(state: ReactState, runtime: Runtime[ReactRun]) -> Literal["tools", "__end__"]:
-    return "tools" if runtime.context.reply.actions else "__end__"
-
-
-async def after_tools(state: ReactState) -> Literal["agent", "__end__"]:
-    return "__end__" if state["answered"] else "agent"
+    return Command(update={"misread": misread}, goto="__end__" if run.reply.answered else "agent")
 
 
 def build_graph() -> CompiledStateGraph[ReactState, ReactRun, ReactState, ReactState]:
@@ -75,6 +67,4 @@ def build_graph() -> CompiledStateGraph[ReactState, ReactRun, ReactState, ReactS
     graph.add_node("agent", agent)
     graph.add_node("tools", tools)
     graph.add_edge(START, "agent")
-    graph.add_conditional_edges("agent", after_agent, path_map={"tools": "tools", END: END})
-    graph.add_conditional_edges("tools", after_tools, path_map={"agent": "agent", END: END})
     return graph.compile()

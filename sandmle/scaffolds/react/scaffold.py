@@ -27,7 +27,7 @@ class ReactScaffold:
         """Play one episode; ends by the agent's answer or by `EpisodeOver`."""
         run = ReactRun(episode=episode, config=self._config, transcript=opening_messages(episode, self._config))
         await self._graph.ainvoke(
-            {"turns": 0, "misread": 0, "answered": False},
+            {"misread": 0},
             context=run,
             config={"recursion_limit": 2 * episode.limits.max_turns + SPARE_STEPS},
         )
