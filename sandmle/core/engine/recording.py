@@ -251,7 +251,7 @@ class RecordingContext:
         # Messages are equal whatever ids they carry.
         remembered = (one for entries in self._segments for one in map(_own, entries))
         own = {one: one for one in remembered if one.token_ids or one.reasoning}
-        bare = (replace(one, token_ids=None, reasoning=None) for one in rest)
+        bare = (replace(one, token_ids=None, reasoning=None) if _is_dressed(one) else one for one in rest)
         return (*kept, *(own.get(one, one) if one.role == "assistant" else one for one in bare))
 
     def _record(self, conversation: tuple[Message, ...], reply: ModelReply, turn: int) -> None:
@@ -271,6 +271,11 @@ class RecordingContext:
 def _own(entry: TranscriptEntry) -> Message:
     # Ids and reasoning stand in the record once, with the reply; here they rejoin the message.
     reply = entry.reply
-    if reply is None:
+    # Most replies bring neither; a copy of every turn at every turn is what long episodes would take longest for.
+    if reply is None or (reply.sampled_ids is None and reply.reasoning is None):
         return entry.message
     return replace(entry.message, token_ids=reply.sampled_ids, reasoning=reply.reasoning)
+
+
+def _is_dressed(message: Message) -> bool:
+    return message.token_ids is not None or message.reasoning is not None
