@@ -22,10 +22,23 @@ LEAKY: Final = frozenset(
 )
 """Competitions whose public files give labels away as MLE-bench prepares them, from its list of known issues; whether
 MLE-Dojo's own preparing leaves the same files in is not known, so they are labelled and never chosen."""
+GETTING_STARTED: Final = frozenset(
+    {
+        "digit-recognizer",
+        "home-data-for-ml-course",
+        "house-prices-advanced-regression-techniques",
+        "nlp-getting-started",
+        "spaceship-titanic",
+        "store-sales-time-series-forecasting",
+        "titanic",
+    }
+)
+"""Kaggle's competitions for beginners: their boards never close, and some of their answers are public. Never chosen."""
 RULE: Final = (
     "chosen by SandMLE, not by the paper, whose list is not public: every competition of MLE-Dojo's four evaluation "
     f"sets, then, until there are {OURS_SIZE}, those of its training set in the order of the number of teams on the "
-    "private board, most first, equals by name; competitions with known leaks are passed over in the training set"
+    "private board, most first, equals by name; in the training set, competitions with known leaks and Kaggle's "
+    "competitions for beginners, whose boards never close, are passed over"
 )
 _EVALUATION: Final = "Evaluation"
 _TRAINING: Final = "Training"
@@ -72,7 +85,7 @@ def our_62(competitions: Path, known: Sequence[str]) -> tuple[str, ...]:
     sets = _sets(competitions)
     evaluation = sets.get(_EVALUATION, {})
     first = list(dict.fromkeys(str(one) for ids in evaluation.values() for one in ids)) if evaluation else []
-    rest = [str(one) for one in sets.get(_TRAINING, []) if one not in first and one not in LEAKY]
+    rest = [str(one) for one in sets.get(_TRAINING, []) if one not in {*first, *LEAKY, *GETTING_STARTED}]
     teams = {one: _teams(competitions / one / "info" / "private_leaderboard.csv") for one in rest}
     ranked = sorted(rest, key=lambda one: (-teams[one], one))
     chosen = [one for one in (*first, *ranked) if one in known][:OURS_SIZE]
