@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from sandmle.core.engine.manifest import write_manifest
 from sandmle.core.contracts.synthesis import SeedSource
 from sandmle.core.engine.ledger import Corpus, LedgerLine, count_rejections, open_corpus
 from sandmle.core.engine.role_budget import RoleBudget, open_role_budget, role_caps
@@ -93,6 +94,8 @@ class SynthesisResult:
     """Which cap stopped it, in words; None when none did."""
     spent: Usage
     """By all roles, in all starts together."""
+    manifest_sha256: str
+    """Stands for every byte of every task."""
     spent_by_role: Mapping[str, Usage]
 
     @property
@@ -138,6 +141,7 @@ async def synthesize(
         )
         used_up = await _run_within_budget(
             _Line(toolkit, drafter, corpus, order), toolkit.settings.budget.synth_minutes
+        manifest_sha256 = write_manifest(out, corpus.lines)
         )
         return SynthesisResult(
             out=out,
@@ -148,6 +152,7 @@ async def synthesize(
             drained=drain is not None and drain.is_set(),
             used_up=used_up,
             spent=budget.total,
+            manifest_sha256=manifest_sha256,
             spent_by_role=budget.by_role,
         )
 

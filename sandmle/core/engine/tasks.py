@@ -13,12 +13,16 @@ from typing import Final
 import tomli_w
 from pydantic import ValidationError
 
+from sandmle.core.engine.file_trees import TreeEntry, hash_tree, read_regular
 from sandmle.core.errors import StoreError, TaskError
 from sandmle.core.types.synthesis import TaskDraft, TaskProblem
 from sandmle.core.types.task import TaskLayout, TaskSpec
 
 FILE_TIME_S: Final = 1_577_836_800
 """Modification time of every file of a task (2020-01-01 UTC): file times must tell nothing and never differ."""
+MAX_SPEC_BYTES: Final = 8 * 2**20
+UNREAD: Final = "unread-file"
+"""The check of files that are not read at all: links, pipes, devices, and what is too large."""
 _REQUIRED: Final = (
     "description.md",
     "public/train.csv",
@@ -46,19 +50,15 @@ def read_spec(path: Path) -> TaskSpec:
         TaskError: it is missing, not TOML, or not of this schema.
     """
     file = TaskLayout(path).spec
-    if file.exists() and not file.is_file():
-        raise TaskError(f"{file} is not a regular file")
     try:
-        return TaskSpec.model_validate(tomllib.loads(file.read_text("utf-8")))
+        return TaskSpec.model_validate(tomllib.loads(read_regular(file, MAX_SPEC_BYTES).decode("utf-8")))
     except FileNotFoundError as problem:
         raise TaskError(f"{path} is not a task directory: it has no task.toml") from problem
-    except OSError as problem:
-        raise TaskError(f"cannot read {file}: {problem.strerror}") from problem
     except ValidationError as problem:
         first = problem.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise TaskError(f"{file}: {place}: {first['msg']}") from problem
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise TaskError(f"{file} is not TOML: {problem}") from problem
 
 
@@ -181,7 +181,10 @@ def write_task(folder: Path, draft: TaskDraft) -> Task:
 
 def spec_toml(spec: TaskSpec) -> str:
     """The text of `task.toml`: the same for equal specs, whatever order their tables were filled in."""
-    document = spec.model_dump(mode="json")
+    document = spec.model_dump(mode="json", exclude_none=True)
+    if not spec.ladder:
+        # As it was written before there were ladders.
+        del document["ladder"]
     document["dna"] = dict(sorted(document["dna"].items()))
     for name in _SORTED_TABLES:
         document["provenance"][name] = dict(sorted(document["provenance"][name].items()))
@@ -212,36 +215,37 @@ def _fill(root: Path, files: Mapping[str, bytes]) -> None:
 def verify_task(path: Path) -> tuple[TaskProblem, ...]:
     """Compare a task directory with what its `task.toml` says of it: schema, name, files, hashes.
 
+    The directory is untrusted: no link in it is followed, and what is no regular file, or too large, is not read.
+
     Returns:
         One problem per difference; empty when it is as it was written.
     """
     try:
-        task = read_task(path)
+        spec = read_spec(path)
+        entries = tuple(hash_tree(path))
+        if not any(entry.fault for entry in entries):
+            read_task(path)
     except TaskError as problem:
         return (TaskProblem(check="task-directory", message=str(problem)),)
-    return tuple(_differences(task, path))
+    return tuple(_differences(spec, path, entries))
 
 
-def _differences(task: Task, path: Path) -> Iterator[TaskProblem]:
-    if path.resolve().name != task.spec.task_id:
-        yield TaskProblem(check="task-id", message=f"{path} holds the task {task.spec.task_id!r}: rename the folder")
-    recorded = task.spec.provenance.content_sha256
-    present = {
-        entry.relative_to(path).as_posix(): entry
-        for entry in sorted(path.rglob("*"))
-        if entry.is_symlink() or not entry.is_dir()
-    }
+def _differences(spec: TaskSpec, path: Path, entries: Iterable[TreeEntry]) -> Iterator[TaskProblem]:
+    if path.resolve().name != spec.task_id:
+        yield TaskProblem(check="task-id", message=f"{path} holds the task {spec.task_id!r}: rename the folder")
+    recorded = spec.provenance.content_sha256
+    present = {entry.name: entry for entry in entries}
     for name in sorted(recorded.keys() - present.keys()):
         yield TaskProblem(check="content-hash", message=f"{path / name} is missing")
     for name, entry in present.items():
-        if entry.is_symlink() or not entry.is_file():
-            yield TaskProblem(check="content-hash", message=f"{entry} is not a regular file")
+        if entry.fault:
+            yield TaskProblem(check=UNREAD, message=f"{path / name} {entry.fault}")
         elif name == "task.toml":
             continue
         elif name not in recorded:
-            yield TaskProblem(check="content-hash", message=f"{entry} is not part of the task")
-        elif _sha256(entry.read_bytes()) != recorded[name]:
-            yield TaskProblem(check="content-hash", message=f"{entry} has changed since it was written")
+            yield TaskProblem(check="content-hash", message=f"{path / name} is not part of the task")
+        elif entry.sha256 != recorded[name]:
+            yield TaskProblem(check="content-hash", message=f"{path / name} has changed since it was written")
 
 
 def _sha256(content: bytes) -> str:

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from sandmle.core.engine.board_csv import parse_board
 from sandmle.core.engine.boards import SCORE_DECIMALS, medal_rule
 from sandmle.core.engine.ledger import LEDGER_NAME, read_ledger
-from sandmle.core.engine.tasks import read_task, verify_task
+from sandmle.core.engine.tasks import UNREAD, read_task, verify_task
 from sandmle.core.errors import BoardError, RunError, TaskError
 from sandmle.core.types.metrics import METRICS
+from sandmle.core.types.score import Thresholds
 from sandmle.core.types.synthesis import Strategy, TaskProblem
 from sandmle.core.types.task import TaskLayout, TaskSpec
 from sandmle.plugins.synthesizer.checks import MIN_POPULATION, TOLERATED
@@ -69,7 +70,10 @@ def _audit_corpus(folder: Path, tasks: list[Path]) -> Iterator[TaskProblem]:
 
 
 def _audit_task(path: Path) -> Iterator[TaskProblem]:
-    yield from verify_task(path)
+    differences = verify_task(path)
+    yield from differences
+    if any(problem.check == UNREAD for problem in differences):
+        return
     try:
         task = read_task(path)
     except TaskError:
@@ -114,13 +118,7 @@ def _audit_board(spec: TaskSpec, layout: TaskLayout) -> Iterator[TaskProblem]:
         return
     if board.header != ("rank", "score"):
         yield TaskProblem(check="board", message="private/leaderboard.csv: the header must be rank,score")
-    told = spec.thresholds.model_dump()
-    for name, score in told.items():
-        if not math.isclose(score, getattr(rule.thresholds, name), abs_tol=10**-SCORE_DECIMALS / 2):
-            yield TaskProblem(check="board", message=f"the board's {name} threshold is not that of task.toml")
-    scores = list(told.values())
-    if not all(spec.metric.direction.better(a, b) for a, b in pairwise(scores)):
-        yield TaskProblem(check="thresholds-order", message=f"not strictly ordered: {told}")
+    yield from _audit_thresholds(spec, rule.thresholds)
     if rule.n_teams < MIN_POPULATION:
         yield TaskProblem(check="population-size", message=f"the board has {rule.n_teams} rows")
     standing = [f"{one.score:.{SCORE_DECIMALS}f}" for one in spec.solutions]
@@ -129,6 +127,21 @@ def _audit_board(spec: TaskSpec, layout: TaskLayout) -> Iterator[TaskProblem]:
     order = [one.score for one in spec.solutions]
     if any(spec.metric.direction.better(b, a) for a, b in pairwise(order)):
         yield TaskProblem(check="board", message="the solutions in task.toml are not ordered best first")
+
+
+def _audit_thresholds(spec: TaskSpec, by_board: Thresholds) -> Iterator[TaskProblem]:
+    """Thresholds are in order, and what the board's positions say, or the scores of the ladder's rungs."""
+    told = spec.thresholds.model_dump()
+    scores = {one.name: one.score for one in spec.solutions}
+    rungs = dict(zip(told, spec.ladder[::-1], strict=False))
+    for name, score in told.items():
+        rung = rungs.get(name)
+        wanted = scores.get(rung, math.nan) if rung else getattr(by_board, name)
+        if not math.isclose(score, wanted, abs_tol=10**-SCORE_DECIMALS / 2):
+            where = f"the score of {rung!r}" if rung else "that of task.toml"
+            yield TaskProblem(check="board", message=f"the board's {name} threshold is not {where}")
+    if not all(spec.metric.direction.better(a, b) for a, b in pairwise(told.values())):
+        yield TaskProblem(check="thresholds-order", message=f"not strictly ordered: {told}")
 
 
 def _audit_solutions(spec: TaskSpec, layout: TaskLayout) -> Iterator[TaskProblem]:

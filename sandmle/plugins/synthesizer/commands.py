@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sandmle.plugins.synthesizer.proof.commands import register as register_verify
+
 if TYPE_CHECKING:
     from sandmle.core.engine.synthesis import SynthesisResult
     from sandmle.core.engine.toolkit import Toolkit
@@ -28,6 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(synth)
     app.command()(synth_splits)
+    register_verify(tasks_app)
     app.add_typer(tasks_app, name="tasks")
 
 
@@ -145,6 +148,7 @@ def _summary(result: "SynthesisResult") -> dict[str, Any]:
         "spent": {"all": asdict(result.spent), **{role: asdict(use) for role, use in result.spent_by_role.items()}},
         "tasks": [_row(spec) for spec in result.tasks],
     }
+        "manifest_sha256": result.manifest_sha256,
 
 
 def _summary_lines(result: "SynthesisResult") -> list[str]:

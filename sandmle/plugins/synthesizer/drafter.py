@@ -23,6 +23,7 @@ from sandmle.plugins.synthesizer.checks import CHECKS
 from sandmle.plugins.synthesizer.graph import DraftGraph, build_graph
 from sandmle.plugins.synthesizer.nodes import DraftContext
 from sandmle.plugins.synthesizer.roles import BUILT_IN
+from sandmle.plugins.synthesizer.scratch import sweep
 
 CLOSE_DEADLINE_S: Final = 30.0
 CACHE_NAME: Final = ".replies.sqlite"
@@ -73,6 +74,7 @@ async def open_drafter(toolkit: Toolkit) -> AsyncIterator[GraphDrafter]:
     _check_roles(settings.roles, toolkit.registry.names(Kind.ROLE))
     roles = {name: make_role(toolkit, name) for name in settings.roles}
     sandbox: Sandbox = toolkit.make(Kind.SANDBOX, settings.sandbox)
+    sweep()
     async with AsyncExitStack() as stack:
         models = _open_models(toolkit, stack)
         _check_prices(models, role_caps(toolkit.settings.budget, settings.roles))

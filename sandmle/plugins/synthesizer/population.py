@@ -1,10 +1,7 @@
 """Runs the reference solutions in a sandbox over the public files, and checks what they submit."""
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from string import Template
 from typing import Final
 
@@ -19,6 +16,7 @@ from sandmle.core.types.score import Prediction
 from sandmle.core.types.synthesis import Evaluation, ReferenceSolution, Strategy
 from sandmle.core.types.task import SubmissionFormat
 from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, check_files, column_of
+from sandmle.plugins.synthesizer.scratch import public_folder
 from sandmle.plugins.synthesizer.scripts import LIMITS, describe_failure
 from sandmle.plugins.synthesizer.tables import FaultError
 
@@ -110,9 +108,7 @@ async def run_population(
         SandboxError: the machinery failed.
     """
     work = _Work(key=key, sandbox=sandbox, timeout_s=timeout_s, waiting=list(reversed(evaluation.solutions)))
-    with tempfile.TemporaryDirectory(prefix="sandmle-public-") as folder:
-        public = Path(folder) / "public"
-        _write_public(files, public)
+    with public_folder(files) as public:
         while work.goes_on:
             async with sandbox.session(public_dir=public, limits=LIMITS) as session:
                 while work.goes_on and await _run_next(work, session):
@@ -181,13 +177,3 @@ _code = $code
 linecache.cache[$name] = (len(_code), None, _code.splitlines(True), $name)
 exec(compile(_code, $name, "exec"), {"__name__": "__main__"})
 """)
-
-
-def _write_public(files: Mapping[str, bytes], folder: Path) -> None:
-    """Every file gets the same time: a file's age must say nothing."""
-    for path, content in files.items():
-        if path.startswith("public/"):
-            target = folder / path.removeprefix("public/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-            os.utime(target, (0, 0))

@@ -1,0 +1,123 @@
+"""Makes a task's files anew in a sandbox, by the script and the solutions it carries, and compares.
+
+This proves what hashes alone cannot: that the answers are those of the script, and that the board's scores are those
+of the solutions. The scripts of a corpus are untrusted; they run where an agent's code runs, and nowhere else.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from sandmle.core.contracts.sandbox import Sandbox
+from sandmle.core.engine.file_trees import read_regular
+from sandmle.core.engine.grading import LocalGrader
+from sandmle.core.engine.tasks import Task, read_task
+from sandmle.core.errors import TaskError
+from sandmle.core.types.synthesis import Evaluation, ReferenceSolution, Strategy, TaskProblem
+from sandmle.plugins.synthesizer.assembly import versions
+from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE
+from sandmle.plugins.synthesizer.population import POPULATION, check_format, run_population
+from sandmle.plugins.synthesizer.scripts import run_generator
+from sandmle.plugins.synthesizer.tables import FaultError
+
+SAME_SCORE: Final = 1e-4
+"""Scores that differ by less, relative to their size or absolutely, are the same on another machine."""
+ORACLE_NAME: Final = "oracle"
+MAX_CODE_BYTES: Final = 4 * 2**20
+_RNG_SEED: Final = re.compile(r"RNG_SEED = ([0-9]+)\n")
+_SHOWN: Final = 5
+_NOT_GENERATING: Final = ("sandmle", "langgraph", "litellm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What is used to make files anew."""
+
+    sandbox: Sandbox
+    grader: LocalGrader
+    timeout_s: float
+    """Of one script or solution."""
+
+
+async def regenerate(path: Path, tools: Tools) -> tuple[TaskProblem, ...]:
+    """Make a task's files anew and compare; to be asked only of a directory whose hashes hold.
+
+    Where the versions of what generated and fitted are those recorded, every byte must be the same. Elsewhere the
+    bytes may differ, and the scores must agree to 1e-4.
+
+    Raises:
+        TaskError: the directory cannot be read.
+        InfrastructureError: the sandbox or the grader failed.
+    """
+    task = read_task(path)
+    try:
+        strategy = Strategy.model_validate_json(_text(task, "strategy.json"))
+        found = _RNG_SEED.match(script := _text(task, "generate.py"))
+        if found is None:
+            return (_problem("private/generate.py does not begin with its RNG_SEED"),)
+        files = await run_generator(tools.sandbox, script[found.end() :], int(found[1]), tools.timeout_s)
+        differing = sorted(_differing(task, files))
+        if differing and _versions_here(task):
+            return (_problem(f"the script makes other files: {', '.join(differing[:_SHOWN])}"),)
+        return tuple(await _compare_scores(task, strategy, files, tools))
+    except FileNotFoundError as problem:
+        return (_problem(f"it cannot be made anew: {problem.filename} is not there"),)
+    except ValidationError as problem:
+        return (_problem(f"private/strategy.json: {problem.errors()[0]['msg']}"),)
+    except (FaultError, TaskError) as problem:
+        return (_problem(str(problem)),)
+
+
+def _text(task: Task, name: str) -> str:
+    content = read_regular(task.layout.private / name, MAX_CODE_BYTES)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise TaskError(f"{task.layout.private / name} is not UTF-8 text") from problem
+
+
+def _differing(task: Task, files: Mapping[str, bytes]) -> Iterator[str]:
+    recorded = {
+        name: digest
+        for name, digest in task.spec.provenance.content_sha256.items()
+        if name.startswith("public/") or name in (ANSWERS, ORACLE)
+    }
+    made = {name: sha256(content).hexdigest() for name, content in files.items()}
+    yield from (name for name in recorded.keys() | made.keys() if recorded.get(name) != made.get(name))
+
+
+def _versions_here(task: Task) -> bool:
+    """Whether what generates and fits here is what did then; our own version changes neither."""
+    here, then = versions(), task.spec.provenance.versions
+    return all(here.get(name) == version for name, version in then.items() if name not in _NOT_GENERATING)
+
+
+async def _compare_scores(
+    task: Task, strategy: Strategy, files: Mapping[str, bytes], tools: Tools
+) -> list[TaskProblem]:
+    spec = task.spec
+    solutions = tuple(
+        ReferenceSolution(name=one.name, code=_text(task, f"solutions/{one.name}.py"))
+        for one in spec.solutions
+        if one.name != ORACLE_NAME
+    )
+    evaluation = Evaluation(metric=spec.metric.name, solutions=solutions, **spec.submission.model_dump())
+    key = check_format(evaluation, strategy, files)
+    submitted = await run_population(evaluation, files, tools.sandbox, key, tools.timeout_s)
+    names = [one.name for one in spec.solutions]
+    entries = [files[ORACLE] if name == ORACLE_NAME else submitted[f"{POPULATION}{name}.csv"] for name in names]
+    report = await tools.grader.judge_draft(files[ANSWERS], spec.submission, spec.metric.name, entries)
+    problems = []
+    for one, score in zip(spec.solutions, report.scores, strict=True):
+        if score.private is None or not abs(score.private - one.score) <= SAME_SCORE * max(1.0, abs(one.score)):
+            problems.append(_problem(f"{one.name} scores {score.private}, and task.toml says {one.score}"))
+    return problems
+
+
+def _problem(message: str) -> TaskProblem:
+    return TaskProblem(check="regenerated", message=message)

@@ -1,0 +1,134 @@
+"""`sandmle eval` as a user types it, on small checkouts of the formats, and on the peers' own where one is named."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STAND_INS = Path(__file__).parents[1] / "exchange" / "stand_ins"
+PACKAGES = {"mlebench": "appdirs diskcache tenacity tqdm yaml py7zr", "mledojo": "gymnasium psutil rich py7zr"}
+QUICK = ("--model", "offline/agent", "-k", 1, "--concurrency", 2)
+
+
+def checkout(peer):
+    """The peer's own checkout, or a skip that says what is missing."""
+    variable = f"{peer.upper()}_CHECKOUT"
+    root = os.environ.get(variable)
+    if not root:
+        pytest.skip(f"{variable} is not set: it names a checkout of the peer, whose own code this test runs")
+    check = "import importlib.util, sys; print(*[n for n in sys.argv[1:] if not importlib.util.find_spec(n)])"
+    python = os.environ.get("PEERS_PYTHON", sys.executable)
+    words = [python, "-c", check, *PACKAGES[peer].split()]
+    missing = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    if missing:
+        pytest.skip(f"{python} cannot import {', '.join(missing)}, which {peer} needs; see docs/benchmarks.md")
+    return Path(root)
+
+
+def evaluate(sandmle_json, benchmark, root, out, *words):
+    python = os.environ.get("PEERS_PYTHON", sys.executable)
+    asked = ("eval", "--benchmark", benchmark, "--checkout", root, "--python", python, "-o", out, *QUICK, *words)
+    return sandmle_json(*asked)
+
+
+def test_eval_gives_mlebenchs_report_and_resumes(bench, sandmle, sandmle_json, tmp_path):
+    bench.split("low", "apple-weight")
+    words = ("eval", *bench.words(), "--split", "lite", "--scaffold", "react", "-o", tmp_path / "out", *QUICK)
+    report = sandmle_json(*words)
+    assert [report[name] for name in ("total_runs", "total_runs_with_submissions", "total_valid_submissions")] == [
+        1,
+        1,
+        1,
+    ]
+    [one] = report["competition_reports"]
+    assert (one["competition_id"], one["valid_submission"], one["is_lower_better"]) == ("apple-weight", True, True)
+    # The agent models what the noise leaves, and so reaches gold.
+    assert one["score"] < 0.2
+    assert one["gold_medal"] is True
+    ours = report["sandmle"]
+    assert (ours["feedback"], ours["complete"], ours["seeds"]) == ("validate_only", True, 1)
+    assert ours["headline"] == {"mean": 100.0, "ci_lower": 100.0, "ci_upper": 100.0, "standard_error": 0.0}
+    episode = json.loads((tmp_path / "out" / "run" / "episodes.jsonl").read_text())
+    said = [step["observation"]["text"] for step in episode["trajectory"]["steps"] if step["observation"]["grade"]]
+    assert said == ["The submission is valid."]
+    seed = json.loads((tmp_path / "out" / "reports" / "seed-0_grading_report.json").read_text())
+    assert seed["competition_reports"] == report["competition_reports"]
+    # The same command has nothing left to play, and reports the same.
+    assert sandmle_json(*words) == report
+    # A board that changed in between would give other medals: the run is not gone on with.
+    board = bench.competition("apple-weight") / "leaderboard.csv"
+    board.write_text(board.read_text().replace("0.02000", "0.01000"))
+    assert "apple-weight" in sandmle(*words, "--json", code=2).stderr
+
+
+def test_a_board_of_the_public_rows_is_refused_since_there_is_none(bench, sandmle, tmp_path):
+    words = ("eval", *bench.words(), "-o", tmp_path / "out", "--feedback", "public_board")
+    assert "no public board" in sandmle(*words, code=2).stderr
+
+
+def test_our_scaffolds_play_inside_mledojos_environment(dojo, sandmle_json, tmp_path):
+    words = ("--benchmark", "mledojo", "--data", dojo.data, "--split", "mle-lite", "--scaffold", "react")
+    report = sandmle_json("eval", *words, "--checkout", dojo.checkout, "-o", tmp_path / "out", "--inside", *QUICK)
+    [one] = report["competitions"]
+    assert report["sandbox"] == "mledojo L0"
+    assert one["valid_submission_rate"]["mean"] == 1.0
+    assert one["human_rank"]["mean"] > 0.8
+    [history] = (tmp_path / "out" / "work" / "environments").glob("*/env_history/history.json")
+    assert json.loads(history.read_text())["actions"][-1]["reward"] == one["human_rank"]["mean"]
+
+
+def both_bridges_agree(sandmle_json, corpus_tasks, roots, tmp_path, scaffold):
+    """One task of ours, played where it was made and, exported, through both bridges."""
+    task = corpus_tasks[0]
+    manifest = tmp_path / "one.txt"
+    manifest.write_text(f"{task}\n")
+    for peer in roots:
+        sandmle_json("export", "tasks", manifest, "--format", peer, "-o", tmp_path / peer)
+    words = ("--scaffold", scaffold, "--split", "all")
+    found = {
+        peer: evaluate(sandmle_json, peer, root, tmp_path / f"out-{peer}", "--export", tmp_path / peer, *words)
+        for peer, root in roots.items()
+    }
+    mine = ("--tasks", manifest, "--scaffold", scaffold, "--feedback", "validate_only", *QUICK, "-o", tmp_path / "ours")
+    sandmle_json("run", *mine)
+    [grade] = [json.loads(line)["grade"] for line in (tmp_path / "ours" / "episodes.jsonl").read_text().splitlines()]
+    [bench] = found["mlebench"]["competition_reports"]
+    [dojo] = found["mledojo"]["competitions"]
+    assert grade["valid"] is True
+    assert bench["score"] == grade["score"] == dojo["raw_scores"][0]
+    assert dojo["human_rank"]["mean"] == grade["human_rank"]
+    assert [name for name in ("gold", "silver", "bronze") if bench[f"{name}_medal"]] == (
+        [] if grade["medal"] == "none" else [grade["medal"]]
+    )
+    assert bench["above_median"] is grade["above_median"]
+
+
+@pytest.mark.slow
+def test_an_exported_task_ends_in_equal_reports_through_both_bridges(sandmle_json, task_dirs, tmp_path):
+    roots = {peer: STAND_INS / peer for peer in PACKAGES}
+    both_bridges_agree(sandmle_json, task_dirs, roots, tmp_path, "react")
+
+
+@pytest.mark.peers
+@pytest.mark.slow
+@pytest.mark.parametrize("scaffold", ["react", "aide"])
+def test_the_peers_own_code_ends_in_equal_reports(sandmle_json, task_dirs, tmp_path, scaffold):
+    both_bridges_agree(sandmle_json, task_dirs, {peer: checkout(peer) for peer in PACKAGES}, tmp_path, scaffold)
+
+
+@pytest.mark.peers
+@pytest.mark.slow
+def test_the_peers_own_code_and_ours_agree_on_random_boards(tmp_path):
+    roots = {peer: checkout(peer) for peer in PACKAGES}
+    script = Path(__file__).parents[3] / "benchmarks" / "board_parity.py"
+    words = [os.environ.get("PEERS_PYTHON", sys.executable), str(script), "--boards", "300"]
+    for peer, root in roots.items():
+        words += [f"--{peer}", str(root)]
+    path = os.pathsep.join(filter(None, [str(script.parents[1]), os.environ.get("PYTHONPATH", "")]))
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
