@@ -140,6 +140,8 @@ class Evidence:
     """The largest share of predictions on which two population members agree, in [0, 1]."""
     leak_probes: Mapping[str, float]
     """Probe name to its skill above chance in [0, 1] at predicting the target from ids, order and file metadata."""
+    cheats: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """Cheat (an agent that models nothing) to its score on the private-board rows; none may be worth a medal."""
     accepted: tuple[TaskSpec, ...]
     """Tasks accepted so far, for the near-duplicate check."""
     extra: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))

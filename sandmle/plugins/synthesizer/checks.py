@@ -7,6 +7,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
+from sandmle.core.engine.boards import SCORE_DECIMALS
 from sandmle.core.types.synthesis import Evidence, TaskDraft, TaskProblem
 from sandmle.core.types.task import TaskSpec
 from sandmle.plugins.synthesizer.evidence import GAPS, NEAR_IDENTICAL
@@ -22,6 +23,8 @@ MARGIN_IN_ERRORS: Final = 1.0
 would keep their order five times out of six; asking for two would leave almost only tasks with a crude ladder."""
 LEAST_GAP: Final = 10 * 1e-5
 """Ten times the resolution of a board of 5 decimals."""
+LEAST_STEADINESS: Final = 0.9
+"""Of the ranks by two halves of the private-board rows, so that HumanRank is the solution's and not the rows'."""
 TOLERATED: Final[Mapping[str, float]] = MappingProxyType(
     {
         # What says nothing about the world must say nothing about the target; the skill is already above chance.
@@ -83,6 +86,12 @@ def check_margin(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
             yield f"the gap {gap} is {abs(score - worse):.5f}; more than {needed:.5f} is needed"
 
 
+def check_steady(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
+    found = evidence.halves.get("whole", 1.0)
+    if found < LEAST_STEADINESS:
+        yield f"two halves of the private rows rank the board's members alike by {found:.2f} only (Spearman)"
+
+
 def check_sample(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
     sample = evidence.scores["sample-submission"]
     for name, score in _tiers(task.spec):
@@ -106,6 +115,13 @@ def check_leaks(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
     for probe, skill in evidence.leak_probes.items():
         if skill > TOLERATED.get(probe, 0.0):
             yield f"{probe} gives the target away: {skill:.2f}, at most {TOLERATED.get(probe, 0.0):.2f} is tolerated"
+
+
+def check_cheats(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
+    bronze = task.spec.thresholds.bronze
+    for name, score in evidence.cheats.items():
+        if not task.spec.metric.direction.better(bronze, round(score, SCORE_DECIMALS)):
+            yield f"the cheat {name!r} would win a medal: it scores {score:g}, and bronze is {bronze:g}"
 
 
 def check_names(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
@@ -161,10 +177,12 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "population-size": check_population,
         "thresholds-order": check_order,
         "threshold-margin": check_margin,
+        "steady-ranks": check_steady,
         "sample-beaten": check_sample,
         "oracle-gold": check_oracle,
         "constant-below-median": check_constant,
         "leak-probe": check_leaks,
+        "cheat-medal": check_cheats,
         "description-names": check_names,
         "description-rule": check_rule_kept,
         "near-duplicate": check_new,

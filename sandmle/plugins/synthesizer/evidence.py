@@ -17,10 +17,12 @@ from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Direction, Prediction, Thresholds
 from sandmle.core.types.synthesis import Development, Evidence, Strategy
 from sandmle.core.types.task import SubmissionFormat
+from sandmle.plugins.synthesizer.cheats import Victim, play_cheats
 from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, DraftTables, column_of, read_tables
 from sandmle.plugins.synthesizer.population import POPULATION, submission_format
 from sandmle.plugins.synthesizer.probes import probe
 from sandmle.plugins.synthesizer.roles import BUILT_IN, DEVELOPER, evaluation_of, strategy_of
+from sandmle.plugins.synthesizer.scratch import public_folder
 from sandmle.plugins.synthesizer.scripts import hashes, run_generator
 from sandmle.plugins.synthesizer.tables import FaultError
 
@@ -74,6 +76,9 @@ async def measure(dossier: Dossier, sandbox: Sandbox, grader: LocalGrader, timeo
     )
     standing = _standing({name: scores[name] for name in kept}, METRICS[strategy.metric].direction)
     errors = await _standard_errors(standing, entries, dossier, grader)
+    victim = Victim(strategy=strategy, form=form, answers=dossier.files[ANSWERS], sample=dossier.files[SAMPLE])
+    with public_folder(dossier.files) as public:
+        cheats = await play_cheats(public, victim, sandbox, grader, timeout_s)
     evidence = Evidence(
         strategy=strategy,
         rerun_sha256=hashes(await _run_again(dossier, sandbox, timeout_s)),
@@ -81,6 +86,7 @@ async def measure(dossier: Dossier, sandbox: Sandbox, grader: LocalGrader, timeo
         standard_errors=errors,
         agreement=agreement,
         leak_probes=probe(tables, dossier.files, strategy),
+        cheats=cheats,
         accepted=(),
         extra={name: answer for name, answer in dossier.answers.items() if name not in BUILT_IN},
     )

@@ -102,6 +102,10 @@ def a_leak(task: TaskDraft, evidence: Evidence) -> tuple[TaskDraft, Evidence]:
     return task, replace(evidence, leak_probes={**evidence.leak_probes, "id": 0.4})
 
 
+def a_cheat_at_bronze(task: TaskDraft, evidence: Evidence) -> tuple[TaskDraft, Evidence]:
+    return task, replace(evidence, cheats={**evidence.cheats, "ids": task.spec.thresholds.bronze})
+
+
 def an_unknown_probe(task: TaskDraft, evidence: Evidence) -> tuple[TaskDraft, Evidence]:
     return task, replace(evidence, leak_probes={**evidence.leak_probes, "of-a-plugin": 0.01})
 
@@ -139,6 +143,7 @@ def seen_before(task: TaskDraft, evidence: Evidence) -> tuple[TaskDraft, Evidenc
         ("constant-below-median", a_strong_constant),
         ("leak-probe", a_leak),
         ("leak-probe", an_unknown_probe),
+        ("cheat-medal", a_cheat_at_bronze),
         ("description-names", no_metric),
         ("description-rule", the_formula),
         ("description-rule", the_family),
@@ -152,7 +157,7 @@ async def test_a_draft_that_violates_one_check_fails_exactly_that_one(accepted, 
 
 async def test_the_draft_itself_passes_every_check(accepted) -> None:
     assert run_checks(*accepted) == []
-    assert len(CHECKS) == 12
+    assert len(CHECKS) == 13
 
 
 async def test_another_task_on_the_same_subject_is_welcome(accepted) -> None:

@@ -1,0 +1,127 @@
+"""Numbers that a cheating agent reads off ids, cells and files and that should say nothing about the target.
+
+Sent into a sandbox as it stands, before `cheat_programs.py`; it imports nothing of ours.
+"""
+
+import re
+import struct
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+TAIL_BYTES = 4
+FIRST_PIXELS = 12
+MEASURED_DIGITS = 3
+"""Digits that count of a number are taken for a measurement; a model may well read those."""
+MODULI = (2, 3, 5, 7, 10, 100)
+
+Array = Any
+"""A numpy array."""
+Feature = tuple[Array, Array]
+"""One number for every row of train, and one for every row of test."""
+
+
+def number_in(cell: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        return 0.0
+    return value if np.isfinite(value) else 0.0
+
+
+def content_of(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def name_features(names: Sequence[Sequence[str]]) -> Iterator[Feature]:
+    readers: list[Callable[[str], float]] = [len, trailing]
+    readers += [lambda name, m=modulus: trailing(name) % m for modulus in MODULI]
+    readers += [lambda name, at=at: ord(name[at]) if -len(name) <= at < len(name) else 0 for at in range(-4, 8)]
+    for read in readers:
+        yield both(read, names)
+
+
+def trailing(name: str) -> float:
+    found = re.findall(r"[0-9]{1,15}", name)
+    return float(found[-1]) if found else -1.0
+
+
+def both(read: Callable[[Any], float], some: Sequence[Sequence[Any]]) -> Feature:
+    train, test = (np.array([float(read(one)) for one in each]) for each in some)
+    return train, test
+
+
+def digit_marks(cells: Sequence[Sequence[str]]) -> Iterator[Feature]:
+    """Digits that no measurement has, blanks, and how many decimals there are: all but the number itself."""
+    for count in (1, 2, 3, 4):
+        yield both(lambda cell, count=count: number_in(_low_digits(cell)[-count:]), cells)
+        yield both(lambda cell, count=count: number_in(_low_digits(cell)[:count]), cells)
+    yield both(lambda cell: len(cell.strip().partition(".")[2]), cells)
+    yield both(lambda cell: len(cell) - len(cell.strip()), cells)
+
+
+def _low_digits(cell: str) -> str:
+    """What follows the first digits that count."""
+    return re.sub(r"[^0-9]", "", cell.lower().partition("e")[0]).lstrip("0")[MEASURED_DIGITS:]
+
+
+def spelling_marks(cells: Sequence[Sequence[str]]) -> Iterator[Feature]:
+    """Which spelling of a word it is: the words themselves may tell, the case and the blanks may not."""
+    spellings = defaultdict(set)
+    for cell in (*cells[0], *cells[1]):
+        spellings[cell.strip().casefold()].add(cell)
+    place = {
+        cell: at for some in spellings.values() for at, cell in enumerate(sorted(some, key=lambda one: (len(one), one)))
+    }
+    yield both(place.__getitem__, cells)
+
+
+def byte_marks(contents: Sequence[Sequence[bytes]]) -> Iterator[Feature]:
+    for at in range(1, TAIL_BYTES + 1):
+        yield both(lambda content, at=at: content[-at] if len(content) >= at else 0, contents)
+    extra = [[_surplus(content) for content in some] for some in contents]
+    yield both(len, extra)
+    yield both(lambda bytes_: int.from_bytes(bytes_[:2], "big"), extra)
+    yield both(lambda bytes_: int.from_bytes(bytes_[-2:], "big"), extra)
+
+
+def _surplus(content: bytes) -> bytes:
+    """Bytes of a PNG or WAV file that neither picture nor sound needs."""
+    if content.startswith(b"\x89PNG"):
+        needed, at, form, order = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"), 8, ">I", "length-first"
+    elif content[:4] == b"RIFF":
+        needed, at, form, order = (b"fmt ", b"data"), 12, "<I", "name-first"
+    else:
+        return b""
+    surplus = b""
+    while at + 8 <= len(content):
+        head, tail = content[at : at + 4], content[at + 4 : at + 8]
+        name, length = (tail, head) if order == "length-first" else (head, tail)
+        size = struct.unpack(form, length)[0]
+        if name not in needed:
+            surplus += content[at + 8 : at + 8 + size]
+        # A PNG's chunk ends with four bytes of checksum, a WAV's is padded to an even length.
+        at += 8 + size + (4 if order == "length-first" else size % 2)
+        if name == b"IEND":
+            break
+    return surplus + content[at:]
+
+
+def pixel_marks(paths: Sequence[Sequence[str]]) -> Iterator[Feature]:
+    """The last bits of the first pixels."""
+    from PIL import Image  # noqa: PLC0415 - most drafts have no pictures
+
+    def bits(path: str) -> Array:
+        with Image.open(path) as image:
+            flat = np.asarray(image.convert("RGB")).reshape(-1)[: 3 * FIRST_PIXELS : 3]
+        return np.pad(flat & 1, (0, FIRST_PIXELS - len(flat)))
+
+    train, test = (np.array([bits(path) for path in some], dtype=float) for some in paths)
+    for at in range(FIRST_PIXELS):
+        yield train[:, at], test[:, at]
+    for count in range(2, FIRST_PIXELS + 1):
+        for powers in (2.0 ** np.arange(count), 0.5 ** np.arange(count)):
+            yield train[:, :count] @ powers, test[:, :count] @ powers
