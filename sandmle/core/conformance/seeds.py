@@ -7,8 +7,7 @@ from typing import get_args
 from sandmle.core.conformance.shape import check_shape
 from sandmle.core.contracts.synthesis import SeedSource
 from sandmle.core.errors import PluginError, boundary, nearest
-from sandmle.core.types.metrics import METRICS
-from sandmle.core.types.score import Prediction
+from sandmle.core.types.metrics import METRICS, suits
 from sandmle.core.types.synthesis import Seed
 from sandmle.core.types.task import Modality, TaskType
 
@@ -57,7 +56,7 @@ def _problem(seed: Seed) -> str | None:
         return f"no task type {seed.task_type!r}; {nearest(seed.task_type, get_args(TaskType))}"
     if seed.metric not in METRICS:
         return f"no metric {seed.metric!r}; {nearest(seed.metric, list(METRICS))}"
-    if (METRICS[seed.metric].prediction is Prediction.VALUE) != (seed.task_type == "regression"):
+    if not suits(seed.metric, seed.task_type):
         return f"metric {seed.metric!r} does not suit {seed.task_type}"
     if not seed.dna:
         return "its DNA is empty; measure some facts of the data"

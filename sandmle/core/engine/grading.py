@@ -38,6 +38,8 @@ class DraftReport:
     """Per pair: paired bootstrap standard error of the score difference; None when one of them is invalid."""
     agreement: tuple[tuple[float | None, ...], ...]
     """Per pair of submissions: share of equal predictions; empty when not asked for."""
+    halves: tuple[tuple[float | None, ...], ...]
+    """Per submission: its scores on both halves of each halving, one after the other; empty when not asked for."""
 
 
 class LocalGrader:
@@ -91,6 +93,7 @@ class LocalGrader:
         n_resamples: int = 200,
         rng_seed: int = 0,
         agreement: bool = False,
+        halvings: int = 0,
     ) -> DraftReport:
         """Score submissions to answers that are no task yet, and compare them, in one request.
 
@@ -103,6 +106,7 @@ class LocalGrader:
             n_resamples: bootstrap resamples of the private-board rows, the same for every pair.
             rng_seed: the report is the same for the same arguments.
             agreement: whether every pair of submissions is compared prediction by prediction.
+            halvings: how often the private-board rows are cut into two halves at random, each of which scores all.
 
         Raises:
             TaskError: the answers cannot be used, or leave the metric undefined.
@@ -116,6 +120,7 @@ class LocalGrader:
             "n_resamples": n_resamples,
             "rng_seed": rng_seed,
             "agreement": agreement,
+            "halvings": halvings,
         }
         try:
             reply = await self._process.ask(request, [answers_csv, *submissions])
@@ -125,6 +130,7 @@ class LocalGrader:
             scores=tuple(DraftScore(**fields) for fields in reply["scores"]),
             standard_errors=tuple(reply["standard_errors"]),
             agreement=tuple(tuple(row) for row in reply["agreement"]),
+            halves=tuple(tuple(row) for row in reply["halves"]),
         )
 
     async def score(

@@ -182,6 +182,7 @@ def judge_draft(request: Json, parts: list[bytes]) -> Json:
         "scores": scores,
         "standard_errors": _standard_errors(request, key, arrays),
         "agreement": _agreement(key, arrays) if request["agreement"] else [],
+        "halves": _halves(request, key, arrays) if request["halvings"] else [],
     }
 
 
@@ -200,6 +201,23 @@ def _standard_errors(request: Json, key: AnswerKey, arrays: list[Array | None]) 
         standard_error(resampled[first], resampled[second]) if first in resampled and second in resampled else None
         for first, second in request["pairs"]
     ]
+
+
+def _halves(request: Json, key: AnswerKey, arrays: list[Array | None]) -> list[list[float | None]]:
+    """Scores of every submission on halves of the private-board rows: both of the first halving, of the second, ..."""
+    private = np.array(key.private)
+    truth = np.array(key.truth)[private]
+    rng = np.random.default_rng(request["rng_seed"])
+    first = np.array([rng.permutation(len(truth)) < len(truth) // 2 for _ in range(request["halvings"])], dtype=float)
+    counts = np.stack([first, 1 - first], axis=1).reshape(-1, len(truth))
+
+    def scored(array: Array | None) -> list[float | None]:
+        if array is None:
+            return [None] * len(counts)
+        values = resampled_scores(request["metric"], truth, array[private], len(key.classes), counts)
+        return [float(value) if np.isfinite(value) else None for value in values]
+
+    return [scored(array) for array in arrays]
 
 
 def _agreement(key: AnswerKey, arrays: list[Array | None]) -> list[list[float | None]]:

@@ -25,6 +25,13 @@ class SynthesisSettings(_Section):
     """Role name to its own model string."""
     seeds: tuple[str, ...] = ("builtin",)
     """Names of seed sources."""
+    mix: str = ""
+    """Name of the mix that a corpus shall keep to (`paper`, `even`); empty gives every seed its turn."""
+    difficulty: str = ""
+    """`easy`, `medium` or `hard`; empty leaves it to the mix, and without one to how things were at first."""
+    thresholds: Literal["population", "ladder"] = "population"
+    """Whether medals stand where the board's positions put them, or at the scores of four solutions of rising
+    complexity that the engineer names, as in the paper. HumanRank is by the board either way."""
     seed_ids: tuple[str, ...] = ()
     """Seeds to be amplified; empty takes all that the sources have."""
     families: tuple[str, ...] = ()

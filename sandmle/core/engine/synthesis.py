@@ -7,8 +7,7 @@ only what was accepted well before it. So the corpus does not depend on the numb
 """
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +15,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from sandmle.core.engine.manifest import write_manifest
-from sandmle.core.contracts.synthesis import SeedSource
 from sandmle.core.engine.ledger import Corpus, LedgerLine, count_rejections, open_corpus
+from sandmle.core.engine.manifest import write_manifest
 from sandmle.core.engine.role_budget import RoleBudget, open_role_budget, role_caps
+from sandmle.core.engine.seed_order import SeedOrder, order_seeds
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import BudgetError, InfrastructureError, UsageError, nearest
+from sandmle.core.errors import BudgetError, InfrastructureError
 from sandmle.core.hooks.events import DraftFinished
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.message import Usage
@@ -35,7 +34,7 @@ INFRASTRUCTURE_RETRIES: Final = 2
 """Times a draft is begun again after the machinery failed under it; then the error ends the synthesis."""
 DETAIL_CHARACTERS: Final = 2000
 """Of a reason, in the ledger: tracebacks can be long."""
-_RESTRICTIONS: Final = ("seed_ids", "families", "metrics")
+_RESTRICTIONS: Final = ("seed_ids", "families", "metrics", "mix", "difficulty")
 _RECORDED_KINDS: Final = (Kind.ROLE, Kind.LLM, Kind.SEEDS)
 
 
@@ -94,9 +93,9 @@ class SynthesisResult:
     """Which cap stopped it, in words; None when none did."""
     spent: Usage
     """By all roles, in all starts together."""
+    spent_by_role: Mapping[str, Usage]
     manifest_sha256: str
     """Stands for every byte of every task."""
-    spent_by_role: Mapping[str, Usage]
 
     @property
     def complete(self) -> bool:
@@ -128,7 +127,7 @@ async def synthesize(
         RunError: the folder is something else, or was begun with other settings.
         InfrastructureError: a draft failed through no fault of its roles, retries included.
     """
-    seeds = _seed_order(_all_seeds(toolkit), rng_seed)
+    seeds = order_seeds(toolkit, derive_rng_seed(rng_seed, "seeds"), LOOKBACK)
     caps = role_caps(toolkit.settings.budget, toolkit.settings.synthesis.roles)
     with open_corpus(out, recorded_settings(toolkit, rng_seed)) as corpus, open_role_budget(out, caps) as budget:
         order = _Order(
@@ -141,8 +140,8 @@ async def synthesize(
         )
         used_up = await _run_within_budget(
             _Line(toolkit, drafter, corpus, order), toolkit.settings.budget.synth_minutes
-        manifest_sha256 = write_manifest(out, corpus.lines)
         )
+        manifest_sha256 = write_manifest(out, corpus.lines)
         return SynthesisResult(
             out=out,
             tasks=corpus.accepted,
@@ -152,8 +151,8 @@ async def synthesize(
             drained=drain is not None and drain.is_set(),
             used_up=used_up,
             spent=budget.total,
-            manifest_sha256=manifest_sha256,
             spent_by_role=budget.by_role,
+            manifest_sha256=manifest_sha256,
         )
 
 
@@ -182,33 +181,15 @@ def recorded_settings(toolkit: Toolkit, rng_seed: int) -> dict[str, Any]:
     synthesis = toolkit.settings.synthesis.model_dump(mode="json", exclude={"workers", "max_drafts_per_task"})
     # An empty restriction is none, and was not written down before there were any.
     synthesis = {key: value for key, value in synthesis.items() if key not in _RESTRICTIONS or value}
+    if synthesis["thresholds"] == "population":
+        del synthesis["thresholds"]
     plugins = {kind.value: chosen for kind in _RECORDED_KINDS if (chosen := toolkit.lasting_sections(kind))}
     return {"rng_seed": rng_seed, "synthesis": synthesis, "plugin": plugins}
 
 
-def _all_seeds(toolkit: Toolkit) -> list[Seed]:
-    seeds: list[Seed] = []
-    for name in toolkit.settings.synthesis.seeds:
-        source: SeedSource = toolkit.make(Kind.SEEDS, name)
-        seeds.extend(source.seeds())
-    if not seeds:
-        raise UsageError("there are no seeds to amplify: name a seed source in synthesis.seeds")
-    known, wanted = [seed.seed_id for seed in seeds], toolkit.settings.synthesis.seed_ids
-    for seed_id in wanted:
-        if seed_id not in known:
-            raise UsageError(f"synthesis.seed_ids: no seed {seed_id!r}; {nearest(seed_id, known)}")
-    return [seed for seed in seeds if not wanted or seed.seed_id in wanted]
-
-
-def _seed_order(seeds: Sequence[Seed], rng_seed: int) -> tuple[Seed, ...]:
-    shuffled = list(seeds)
-    random.Random(derive_rng_seed(rng_seed, "seeds")).shuffle(shuffled)
-    return tuple(shuffled)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Order:
-    seeds: tuple[Seed, ...]
+    seeds: SeedOrder
     rng_seed: int
     wanted: int
     drain: asyncio.Event
@@ -250,7 +231,7 @@ class _Line:
             self._under_way[index] = asyncio.create_task(self._draft(index), name=f"draft {index}")
 
     def _seed(self, index: int) -> Seed:
-        return self._order.seeds[index % len(self._order.seeds)]
+        return self._order.seeds.of(index, lambda one: self._corpus.lines[one].task_id is not None)
 
     async def _draft(self, index: int) -> DraftOutcome | None:
         """One draft with its retries; None when it had to wait for a worker and the drain came first."""

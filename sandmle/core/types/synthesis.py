@@ -6,12 +6,15 @@ The role answers are pydantic models because they enter as text from a language 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from sandmle.core.types.score import Prediction
 from sandmle.core.types.task import Modality, TaskSpec, TaskType
+
+Difficulty = Literal["easy", "medium", "hard"]
+"""What a seed's DNA may wish for under `difficulty`; it may also wish for a `sector`, the kind of domain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class ColumnPlan(_Answer):
     """One column of the data files the agent sees (for text and images: the id and the payload column too)."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
-    kind: Literal["id", "number", "category", "text", "image", "target"]
+    kind: Literal["id", "number", "category", "text", "image", "audio", "series", "target"]
     meaning: Annotated[str, Field(min_length=3)]
     """What it is in the domain, unit included: goes into the description."""
 
@@ -65,6 +68,14 @@ class Strategy(_Answer):
     noise_families: Annotated[tuple[str, ...], Field(min_length=1)]
     noise: Annotated[str, Field(min_length=10)]
     """The noise configuration, exactly enough to program it."""
+    shared_files: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.csv$", max_length=40)], ...] = ()
+    """Files of `public/` that belong to no single row, such as `edges.csv` of a graph."""
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Strategies without shared files are written as they were before there were any."""
+        found: dict[str, Any] = whole(self)
+        return {name: value for name, value in found.items() if name != "shared_files" or value}
 
 
 class Development(_Answer):
@@ -95,6 +106,8 @@ class Evaluation(_Answer):
     prediction: Prediction
     classes: tuple[str, ...] = ()
     solutions: Annotated[tuple[ReferenceSolution, ...], Field(min_length=8)]
+    ladder: tuple[str, ...] = ()
+    """Names of four solutions of rising complexity, whose scores are the thresholds where those are a ladder."""
 
 
 class Writing(_Answer):
@@ -138,6 +151,9 @@ class Evidence:
     difference between the solutions at those thresholds, private-board rows."""
     agreement: float
     """The largest share of predictions on which two population members agree, in [0, 1]."""
+    halves: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """`whole` and `top`: Spearman correlation of the members' ranks by two halves of the private-board rows, over the
+    whole board and over its better half; empty where that was not measured."""
     leak_probes: Mapping[str, float]
     """Probe name to its skill above chance in [0, 1] at predicting the target from ids, order and file metadata."""
     cheats: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))

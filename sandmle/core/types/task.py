@@ -64,6 +64,19 @@ class SolutionRecord(_Record):
     """Of its source in `private/solutions/<name>.py`; empty for the oracle and the sample submission."""
 
 
+class CalibrationRecord(_Record):
+    """How well the board tells solutions apart, measured on the private-board rows alone."""
+
+    standard_errors: dict[str, float]
+    """Gap between neighbouring thresholds, such as `gold-silver`, to the paired bootstrap error of its scores."""
+    agreement: float
+    """The largest share of predictions on which two members of the population agree."""
+    halves: float
+    """Spearman correlation of the members' ranks by two halves of the rows, mean over several halvings."""
+    halves_top: float
+    """The same within the better half of the board."""
+
+
 class Provenance(_Record):
     generator_model: str
     rng_seed: int
@@ -98,7 +111,11 @@ class TaskSpec(_Record):
     dna: dict[str, float | int | str]
     """The seed's measured DNA that this task was amplified from."""
     thresholds: ThresholdRecord
+    ladder: tuple[str, ...] = ()
+    """The solutions whose scores the thresholds are, from median to gold; empty where the board's positions say."""
     solutions: tuple[SolutionRecord, ...]
+    calibration: CalibrationRecord | None = None
+    """None where it was not measured: in tasks of real rows, and in those made before it was."""
     checks_passed: tuple[str, ...]
     provenance: Provenance
 

@@ -20,6 +20,12 @@ def _make_builtin(config: NoConfig) -> "SeedSource":
     return BuiltinSeeds()
 
 
+def _make_kinds(config: NoConfig) -> "SeedSource":
+    from sandmle.plugins.seeds.kinds import KindSeeds
+
+    return KindSeeds()
+
+
 def _make_realdata(config: "RealDataConfig") -> "Benchmark":
     from sandmle.plugins.seeds.realdata.benchmark import RealData
 
@@ -49,7 +55,12 @@ def sandmle_register_seed_sources() -> "Sequence[Spec[SeedSource]]":
             name="builtin",
             summary="measured on scikit-learn's tables and photographs and on Python's own documentation",
             make=_make_builtin,
-        )
+        ),
+        Spec(
+            name="kinds",
+            summary="measured on the same data, of the kinds of task that `builtin` does not have",
+            make=_make_kinds,
+        ),
     ]
 
 

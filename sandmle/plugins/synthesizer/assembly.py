@@ -13,6 +13,7 @@ from sandmle.core.engine.synthesis import derive_rng_seed
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.synthesis import Development, TaskDraft
 from sandmle.core.types.task import (
+    CalibrationRecord,
     MetricRecord,
     Provenance,
     RowCounts,
@@ -69,9 +70,16 @@ def assemble(
         thresholds=ThresholdRecord(
             gold=thresholds.gold, silver=thresholds.silver, bronze=thresholds.bronze, median=thresholds.median
         ),
+        ladder=measured.standing.ladder,
         solutions=tuple(
             SolutionRecord(name=name, score=score, code_sha256=_hash(code[name]) if name in code else "")
             for name, score in measured.standing.members
+        ),
+        calibration=CalibrationRecord(
+            standard_errors={gap: round(error, 6) for gap, error in measured.evidence.standard_errors.items()},
+            agreement=round(measured.evidence.agreement, 4),
+            halves=round(measured.evidence.halves["whole"], 4),
+            halves_top=round(measured.evidence.halves["top"], 4),
         ),
         checks_passed=(),
         provenance=Provenance(

@@ -58,6 +58,8 @@ def synth(
         float | None, typer.Option("--budget-minutes", help="Minutes after which this start stops.")
     ] = None,
     seeds: Annotated[list[str] | None, typer.Option(help="Seed source; may be repeated.")] = None,
+    mix: Annotated[str | None, typer.Option(help="Shares of kinds of task to keep to: paper, even.")] = None,
+    difficulty: Annotated[str | None, typer.Option(help="easy, medium or hard; a mix has all three.")] = None,
     assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
@@ -76,6 +78,8 @@ def synth(
         "budget.synth_usd": budget_usd,
         "budget.synth_minutes": budget_minutes,
         "synthesis.seeds": list(seeds) if seeds else None,
+        "synthesis.mix": mix,
+        "synthesis.difficulty": difficulty,
     }
     toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []), words)
     progress = toolkit.make(Kind.TRACKER, "progress")
@@ -144,11 +148,11 @@ def _summary(result: "SynthesisResult") -> dict[str, Any]:
         "complete": result.complete,
         "drafts": result.drafts,
         "rejections": dict(result.rejections),
+        "manifest_sha256": result.manifest_sha256,
         "stopped": "interrupted" if result.drained else result.used_up,
         "spent": {"all": asdict(result.spent), **{role: asdict(use) for role, use in result.spent_by_role.items()}},
         "tasks": [_row(spec) for spec in result.tasks],
     }
-        "manifest_sha256": result.manifest_sha256,
 
 
 def _summary_lines(result: "SynthesisResult") -> list[str]:

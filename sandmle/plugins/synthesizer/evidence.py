@@ -5,7 +5,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sandmle.core.contracts.sandbox import Sandbox
@@ -15,20 +15,22 @@ from sandmle.core.engine.boards import SCORE_DECIMALS, medal_positions, medal_ru
 from sandmle.core.engine.grading import LocalGrader
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Direction, Prediction, Thresholds
-from sandmle.core.types.synthesis import Development, Evidence, Strategy
+from sandmle.core.types.synthesis import Development, Evaluation, Evidence, Strategy
 from sandmle.core.types.task import SubmissionFormat
 from sandmle.plugins.synthesizer.cheats import Victim, play_cheats
-from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, DraftTables, column_of, read_tables
+from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, DraftTables, read_tables, targets_of
 from sandmle.plugins.synthesizer.population import POPULATION, submission_format
 from sandmle.plugins.synthesizer.probes import probe
 from sandmle.plugins.synthesizer.roles import BUILT_IN, DEVELOPER, evaluation_of, strategy_of
 from sandmle.plugins.synthesizer.scratch import public_folder
 from sandmle.plugins.synthesizer.scripts import hashes, run_generator
+from sandmle.plugins.synthesizer.steadiness import HALVINGS, steadiness
 from sandmle.plugins.synthesizer.tables import FaultError
 
 NEAR_IDENTICAL: Final = 0.99
 """Two members that agree on a larger share of predictions count once."""
 RESAMPLES: Final = 200
+RUNGS: Final = 4
 GAPS: Final = ("gold-silver", "silver-bronze", "bronze-median")
 
 
@@ -40,6 +42,8 @@ class Standing:
     """Name and score, not rounded."""
     leaderboard: bytes
     thresholds: Thresholds
+    ladder: tuple[str, ...] = ()
+    """Whose scores the thresholds are, from median to gold; empty where positions on the board say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +54,10 @@ class Measured:
     evidence: Evidence
 
 
-async def measure(dossier: Dossier, sandbox: Sandbox, grader: LocalGrader, timeout_s: float) -> Measured:
-    """Measure a draft whose roles have all answered.
+async def measure(
+    dossier: Dossier, sandbox: Sandbox, grader: LocalGrader, timeout_s: float, *, by_ladder: bool = False
+) -> Measured:
+    """Measure a draft whose roles have all answered; `by_ladder` says where thresholds come from.
 
     Raises:
         FaultError: the population cannot be scored, or the script fails when run again.
@@ -64,7 +70,13 @@ async def measure(dossier: Dossier, sandbox: Sandbox, grader: LocalGrader, timeo
     entries = _entries(dossier, tables, form)
     names = list(entries)
     report = await grader.judge_draft(
-        dossier.files[ANSWERS], form, strategy.metric, list(entries.values()), agreement=True
+        dossier.files[ANSWERS],
+        form,
+        strategy.metric,
+        list(entries.values()),
+        agreement=True,
+        halvings=HALVINGS,
+        rng_seed=dossier.rng_seed,
     )
     scores: dict[str, float] = {}
     for name, score in zip(names, report.scores, strict=True):
@@ -75,7 +87,12 @@ async def measure(dossier: Dossier, sandbox: Sandbox, grader: LocalGrader, timeo
         [name for name in names if name not in ("sample-submission", "constant")], names, report.agreement
     )
     standing = _standing({name: scores[name] for name in kept}, METRICS[strategy.metric].direction)
-    errors = await _standard_errors(standing, entries, dossier, grader)
+    halves = {name: row for name, row in zip(names, report.halves, strict=True) if name in kept}
+    at_thresholds = _at_positions(standing)
+    if by_ladder:
+        at_thresholds = _rungs(evaluation, kept)
+        standing = replace(standing, thresholds=_scores_of(at_thresholds, scores), ladder=at_thresholds[::-1])
+    errors = await _standard_errors(at_thresholds, entries, dossier, grader)
     victim = Victim(strategy=strategy, form=form, answers=dossier.files[ANSWERS], sample=dossier.files[SAMPLE])
     with public_folder(dossier.files) as public:
         cheats = await play_cheats(public, victim, sandbox, grader, timeout_s)
@@ -85,6 +102,7 @@ async def measure(dossier: Dossier, sandbox: Sandbox, grader: LocalGrader, timeo
         scores=scores,
         standard_errors=errors,
         agreement=agreement,
+        halves=steadiness(halves, scores, METRICS[strategy.metric].direction),
         leak_probes=probe(tables, dossier.files, strategy),
         cheats=cheats,
         accepted=(),
@@ -111,12 +129,12 @@ def _entries(dossier: Dossier, tables: DraftTables, form: SubmissionFormat) -> d
 
 
 def constant_submission(tables: DraftTables, form: SubmissionFormat, strategy: Strategy) -> bytes:
-    """The constant that train.csv alone says is best: majority, mean, median, or the shares of the classes."""
-    known = tables.train.column(column_of(strategy, "target"))
+    """The constant that train.csv alone says is best: majority, mean, median, or shares of classes and labels."""
+    targets = [tables.train.column(name) for name in targets_of(strategy)]
     cells = (
-        [_best_label(known)]
+        [_best_label(targets[0])]
         if form.prediction is Prediction.LABEL
-        else [repr(value) for value in _best_numbers(known, form, strategy.metric)]
+        else [repr(value) for known in targets for value in _best_numbers(known, form, strategy.metric)]
     )
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -134,7 +152,7 @@ def _best_numbers(known: Sequence[str], form: SubmissionFormat, metric: str) -> 
         shares = [known.count(label) / len(known) for label in form.classes]
         return shares if len(form.target_columns) > 1 else [shares[1]]
     values = sorted(float(cell) for cell in known)
-    if metric == "mae":
+    if metric in ("mae", "median_ae", "mape", "smape"):
         return [(values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2]
     if metric == "rmsle" and values[0] > -1:
         return [math.expm1(math.fsum(map(math.log1p, values)) / len(values))]
@@ -166,17 +184,38 @@ def _standing(scores: Mapping[str, float], direction: Direction) -> Standing:
     )
 
 
-async def _standard_errors(
-    standing: Standing, entries: Mapping[str, bytes], dossier: Dossier, grader: LocalGrader
-) -> dict[str, float]:
-    """Paired bootstrap errors between the members that stand at neighbouring thresholds.
+def _at_positions(standing: Standing) -> tuple[str, ...]:
+    """The members that stand at the thresholds, from gold to median.
 
     The median of an even number of members lies between two; the worse of them stands for it, being the one
     that a submission at the median has certainly reached.
     """
     n_members = len(standing.members)
     places = [position - 1 for position in medal_positions(n_members)] + [n_members // 2]
-    at_threshold = [standing.members[place][0] for place in places]
+    return tuple(standing.members[place][0] for place in places)
+
+
+def _rungs(evaluation: Evaluation, kept: Sequence[str]) -> tuple[str, ...]:
+    """The members of the ladder, from gold to median."""
+    names = evaluation.ladder
+    strangers = [name for name in names if name not in kept]
+    if len(set(names)) != RUNGS or strangers:
+        raise FaultError(
+            f"ladder must name {RUNGS} different solutions of rising complexity that stand on the board, "
+            f"not {list(names)}" + (f" (not there: {', '.join(strangers)})" if strangers else "")
+        )
+    return names[::-1]
+
+
+def _scores_of(names: Sequence[str], scores: Mapping[str, float]) -> Thresholds:
+    gold, silver, bronze, median = (round(scores[name], SCORE_DECIMALS) for name in names)
+    return Thresholds(gold=gold, silver=silver, bronze=bronze, median=median)
+
+
+async def _standard_errors(
+    at_threshold: Sequence[str], entries: Mapping[str, bytes], dossier: Dossier, grader: LocalGrader
+) -> dict[str, float]:
+    """Paired bootstrap errors between the members that stand at neighbouring thresholds."""
     report = await grader.judge_draft(
         dossier.files[ANSWERS],
         submission_format(evaluation_of(dossier)),

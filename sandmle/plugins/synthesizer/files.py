@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from sandmle.core.engine.csv_table import is_whole
+from sandmle.core.types.metrics import TWO_CLASS_METRICS
 from sandmle.core.types.synthesis import Strategy
 from sandmle.plugins.synthesizer.tables import FaultError, Table, parse_table
 
@@ -16,7 +17,8 @@ TRAIN, TEST, SAMPLE = "public/train.csv", "public/test.csv", "public/sample_subm
 ANSWERS, ORACLE = "private/answers.csv", "private/oracle.csv"
 TABLES: Final = (TRAIN, TEST, SAMPLE, ANSWERS, ORACLE)
 BOARD_COLUMN: Final = "board"
-TWO_CLASS_METRICS: Final = ("roc_auc", "average_precision")
+FILE_KINDS: Final = ("image", "audio", "series")
+"""Kinds of columns whose cells name a file of the row's own."""
 
 MAX_TREE_BYTES: Final = 64 * 2**20
 """Of everything a script writes: tasks are micro-scale, and a corpus holds many."""
@@ -52,8 +54,13 @@ def read_tables(files: Mapping[str, bytes]) -> DraftTables:
 
 
 def column_of(strategy: Strategy, kind: str) -> str:
-    """The name of the strategy's only column of a kind (`id` or `target`)."""
+    """The name of the strategy's first column of a kind (`id` or `target`)."""
     return next(column.name for column in strategy.columns if column.kind == kind)
+
+
+def targets_of(strategy: Strategy) -> list[str]:
+    """The names of its target columns: one, or several where several labels or values are asked for."""
+    return [column.name for column in strategy.columns if column.kind == "target"]
 
 
 def check_files(files: Mapping[str, bytes], strategy: Strategy) -> DraftTables:
@@ -74,12 +81,12 @@ def check_files(files: Mapping[str, bytes], strategy: Strategy) -> DraftTables:
 
 
 def _check_columns(tables: DraftTables, strategy: Strategy) -> None:
-    target = column_of(strategy, "target")
+    targets = targets_of(strategy)
     planned = [column.name for column in strategy.columns]
     _same_names(tables.train.header, planned, TRAIN)
-    _same_names(tables.test.header, [name for name in planned if name != target], TEST)
+    _same_names(tables.test.header, [name for name in planned if name not in targets], TEST)
     identifier = column_of(strategy, "id")
-    _same_names(tables.answers.header, [identifier, target, BOARD_COLUMN], ANSWERS)
+    _same_names(tables.answers.header, [identifier, *targets, BOARD_COLUMN], ANSWERS)
     for column in strategy.columns:
         if column.kind == "number":
             for table, name in ((tables.train, TRAIN), (tables.test, TEST)):
@@ -137,16 +144,12 @@ def _check_answers(tables: DraftTables, strategy: Strategy) -> None:
 
 
 def _check_targets(tables: DraftTables, strategy: Strategy) -> None:
+    if strategy.task_type != "classification":
+        for target in targets_of(strategy):
+            _check_number_target(target, tables, strategy)
+        return
     target = column_of(strategy, "target")
     known, hidden = tables.train.column(target), tables.answers.column(target)
-    if strategy.task_type == "regression":
-        _check_numbers(known, f"{TRAIN}, column {target!r}", blank=False)
-        _check_numbers(hidden, f"{ANSWERS}, column {target!r}", blank=False)
-        if len(set(known)) < 3:
-            raise FaultError(f"{TRAIN}, column {target!r}: a regression target with {len(set(known))} distinct values")
-        if strategy.metric == "rmsle" and min(map(float, (*known, *hidden))) < 0:
-            raise FaultError(f"column {target!r}: metric 'rmsle' needs targets that are never negative")
-        return
     labels = set(known)
     if not 2 <= len(labels) <= 50 or any(not label.strip() or label != label.strip() for label in labels):
         raise FaultError(
@@ -169,6 +172,26 @@ def _check_targets(tables: DraftTables, strategy: Strategy) -> None:
             raise FaultError(f"{ANSWERS}: the {mark} board's rows all have one label")
 
 
+def _check_number_target(target: str, tables: DraftTables, strategy: Strategy) -> None:
+    known, hidden = tables.train.column(target), tables.answers.column(target)
+    _check_numbers(known, f"{TRAIN}, column {target!r}", blank=False)
+    _check_numbers(hidden, f"{ANSWERS}, column {target!r}", blank=False)
+    if strategy.task_type == "multilabel":
+        for cells, name in ((known, TRAIN), (hidden, ANSWERS)):
+            if {float(cell) for cell in cells} != {0.0, 1.0}:
+                raise FaultError(f"{name}, column {target!r}: a label is 0 or 1, and both occur")
+        return
+    if len(set(known)) < 3:
+        raise FaultError(
+            f"{TRAIN}, column {target!r}: a {strategy.task_type} target with {len(set(known))} distinct values"
+        )
+    least = min(map(float, (*known, *hidden)))
+    if strategy.metric in ("rmsle", "ndcg") and least < 0:
+        raise FaultError(f"column {target!r}: metric {strategy.metric!r} needs targets that are never negative")
+    if strategy.metric == "mape" and least <= 0:
+        raise FaultError(f"column {target!r}: metric 'mape' needs targets that are positive")
+
+
 def _check_submission(table: Table, name: str, tables: DraftTables, strategy: Strategy) -> None:
     """Ids and header; whether the cells can be graded is for the evaluation to show."""
     identifier = column_of(strategy, "id")
@@ -181,18 +204,21 @@ def _check_submission(table: Table, name: str, tables: DraftTables, strategy: St
 
 
 def _check_media(files: Mapping[str, bytes], tables: DraftTables, strategy: Strategy) -> None:
-    columns = [column.name for column in strategy.columns if column.kind == "image"]
+    columns = [column.name for column in strategy.columns if column.kind in FILE_KINDS]
     named = [
         f"public/{cell}" for name in columns for table in (tables.train, tables.test) for cell in table.column(name)
     ]
     for path in named:
         if not _PLAIN_PATH.fullmatch(path) or ".." in PurePosixPath(path).parts:
-            raise FaultError(f"image path {path[7:87]!r} is not plain: letters, digits, '_', '-', '.', and '/' only")
+            raise FaultError(f"file path {path[7:87]!r} is not plain: letters, digits, '_', '-', '.', and '/' only")
         if not files.get(path):
             raise FaultError(f"{path} is named in a table and was not written, or is empty")
     if len(set(named)) != len(named):
-        raise FaultError("two rows name the same image file")
-    stray = sorted(set(files) - set(named) - set(TABLES))
+        raise FaultError("two rows name the same file")
+    shared = [f"public/{name}" for name in strategy.shared_files]
+    for path in shared:
+        parse_table(files, path)
+    stray = sorted(set(files) - set(named) - set(TABLES) - set(shared))
     if stray:
         raise FaultError(
             f"{len(stray)} files belong to no row, such as {stray[0]!r}; write only what the contract names"

@@ -126,7 +126,13 @@ async def gather_evidence(state: DraftState, runtime: Runtime[DraftContext]) -> 
     """Measure the draft and put the task together."""
     context, dossier = runtime.context, state["dossier"]
     try:
-        measured = await measure(dossier, context.sandbox, context.grader, context.settings.script_timeout_s)
+        measured = await measure(
+            dossier,
+            context.sandbox,
+            context.grader,
+            context.settings.script_timeout_s,
+            by_ladder=context.settings.thresholds == "ladder",
+        )
     except (FaultError, TaskError) as problem:
         return {"problem": TaskProblem(check=EVIDENCE, message=str(problem))}
     models = {name: model.name for name, model in context.models.items()}

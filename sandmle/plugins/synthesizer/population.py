@@ -15,7 +15,7 @@ from sandmle.core.types.sandbox import CellResult, CellStatus, FetchRefusal
 from sandmle.core.types.score import Prediction
 from sandmle.core.types.synthesis import Evaluation, ReferenceSolution, Strategy
 from sandmle.core.types.task import SubmissionFormat
-from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, check_files, column_of
+from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, check_files, column_of, targets_of
 from sandmle.plugins.synthesizer.scratch import public_folder
 from sandmle.plugins.synthesizer.scripts import LIMITS, describe_failure
 from sandmle.plugins.synthesizer.tables import FaultError
@@ -57,7 +57,7 @@ def check_format(evaluation: Evaluation, strategy: Strategy, files: Mapping[str,
         "id_column": column_of(strategy, "id"),
         "prediction": wanted,
         "classes": labels,
-        "target_columns": labels if several else (target,),
+        "target_columns": labels if several else tuple(targets_of(strategy)),
     }
     for name, value in facts.items():
         if getattr(evaluation, name) != value:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from sandmle.core.types.synthesis import Strategy
-from sandmle.plugins.synthesizer.files import DraftTables, column_of
+from sandmle.plugins.synthesizer.files import FILE_KINDS, DraftTables, column_of, targets_of
 from sandmle.plugins.synthesizer.tables import Table
 
 CHANCE_SIGMAS: Final = 4.0
@@ -29,21 +29,22 @@ Numbers = Sequence[float]
 
 def probe(tables: DraftTables, files: Mapping[str, bytes], strategy: Strategy) -> dict[str, float]:
     """Probe name to skill in [0, 1]; `duplicate-rows` is the share of test rows that repeat a train row."""
-    target = column_of(strategy, "target")
-    known, hidden = tables.train.column(target), tables.answers.column(target)
+    targets = [(tables.train.column(name), tables.answers.column(name)) for name in targets_of(strategy)]
+    hidden, classes = targets[0][1], strategy.task_type == "classification"
     identifier = column_of(strategy, "id")
-    truths = list(_encode(known, hidden, strategy.task_type == "classification"))
+    truths = [pair for one in targets[:_CLASSES_TRIED] for pair in _encode(*one, classes)]
     orders = [_places(table) for table in (tables.train, tables.test)]
     skills = {
         "row-order": _best([(orders[0], orders[1])], truths),
         "id": _best(_name_features(tables.train.column(identifier), tables.test.column(identifier)), truths),
         "column": max(
-            (_column_skill(name, tables, known, hidden, strategy) for name in _features(strategy)), default=0.0
+            (_column_skill(name, tables, *one, strategy) for one in targets for name in _features(strategy)),
+            default=0.0,
         ),
         "duplicate-rows": _duplicates(tables, files, strategy),
     }
     for column in strategy.columns:
-        if column.kind == "image":
+        if column.kind in FILE_KINDS:
             paths = tables.train.column(column.name), tables.test.column(column.name)
             sizes = [[float(len(files[f"public/{path}"])) for path in some] for some in paths]
             skills["file-name"] = max(skills.get("file-name", 0.0), _best(_name_features(*paths), truths))
@@ -65,13 +66,14 @@ def _features(strategy: Strategy) -> list[str]:
 def _encode(known: Sequence[str], hidden: Sequence[str], labels: bool) -> Iterator[tuple[list[float], list[float]]]:
     """The target as numbers: ranks of values, or one indicator per class."""
     if not labels:
-        yield _ranks([float(cell) for cell in known]), _ranks([float(cell) for cell in hidden])
+        yield ranks([float(cell) for cell in known]), ranks([float(cell) for cell in hidden])
         return
     for label, _ in Counter(known).most_common(_CLASSES_TRIED):
         yield [float(cell == label) for cell in known], [float(cell == label) for cell in hidden]
 
 
-def _ranks(values: Numbers) -> list[float]:
+def ranks(values: Numbers) -> list[float]:
+    """Mid-ranks as shares of the number of values; equal values share theirs."""
     order = sorted(range(len(values)), key=values.__getitem__)
     ranks = [0.0] * len(values)
     start = 0
@@ -131,7 +133,7 @@ def _skill(x_train: Numbers, y_train: Numbers, x_test: Numbers, y_test: Numbers)
     cuts, means = _binned_means(x_train, y_train)
     predicted = [means[bisect_right(cuts, x)] for x in x_test]
     chance = CHANCE_SIGMAS / math.sqrt(len(y_test))
-    return max(0.0, (_correlation(predicted, y_test) - chance) / (1 - chance)) if chance < 1 else 0.0
+    return max(0.0, (correlation(predicted, y_test) - chance) / (1 - chance)) if chance < 1 else 0.0
 
 
 def _binned_means(x: Numbers, y: Numbers) -> tuple[list[float], list[float]]:
@@ -148,7 +150,8 @@ def _binned_means(x: Numbers, y: Numbers) -> tuple[list[float], list[float]]:
     return cuts, [math.fsum(some) / len(some) for some in bins]
 
 
-def _correlation(a: Numbers, b: Numbers) -> float:
+def correlation(a: Numbers, b: Numbers) -> float:
+    """Pearson correlation; 0 where one of the two does not vary."""
     mean_a, mean_b = math.fsum(a) / len(a), math.fsum(b) / len(b)
     covariance = math.fsum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
     spread = math.fsum((x - mean_a) ** 2 for x in a) * math.fsum((y - mean_b) ** 2 for y in b)
@@ -160,11 +163,11 @@ def _column_skill(
 ) -> float:
     """How nearly one column alone is the target: rank correlation, or accuracy above the largest class."""
     cells = tables.test.column(name)
-    if strategy.task_type == "regression":
+    if strategy.task_type != "classification":
         kept = [(float(cell), float(truth)) for cell, truth in zip(cells, hidden, strict=True) if _is_number(cell)]
         if len(kept) < len(cells) // 2:
             return 0.0
-        return abs(_correlation(_ranks([x for x, _ in kept]), _ranks([y for _, y in kept])))
+        return abs(correlation(ranks([x for x, _ in kept]), ranks([y for _, y in kept])))
     votes: dict[str, Counter[str]] = defaultdict(Counter)
     key = _bin_key(tables.train.column(name))
     for cell, label in zip(tables.train.column(name), known, strict=True):
@@ -195,7 +198,7 @@ def _is_number(cell: str) -> bool:
 def _duplicates(tables: DraftTables, files: Mapping[str, bytes], strategy: Strategy) -> float:
     """Share of test rows whose every feature, media content included, stands in train.csv too."""
     hidden = [column.name for column in strategy.columns if column.kind in ("id", "target")]
-    images = [column.name for column in strategy.columns if column.kind == "image"]
+    images = [column.name for column in strategy.columns if column.kind in FILE_KINDS]
 
     def contents(table: Table) -> list[tuple[str | bytes, ...]]:
         order = [column.name for column in strategy.columns if column.name not in hidden]

@@ -8,11 +8,10 @@ from pydantic import BaseModel
 from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.contracts.synthesis import Dossier, RoleVerdict
 from sandmle.core.types.message import Message
-from sandmle.core.types.metrics import METRICS
-from sandmle.core.types.score import Prediction
+from sandmle.core.types.metrics import METRICS, suits
 from sandmle.core.types.synthesis import Development, Evaluation, Strategy, Writing
 from sandmle.plugins.synthesizer import prompts
-from sandmle.plugins.synthesizer.files import BOARD_COLUMN, check_files
+from sandmle.plugins.synthesizer.files import BOARD_COLUMN, FILE_KINDS, check_files
 from sandmle.plugins.synthesizer.population import check_format, run_population
 from sandmle.plugins.synthesizer.role_config import RoleConfig, StrategistConfig
 from sandmle.plugins.synthesizer.scripts import run_generator
@@ -30,6 +29,9 @@ MIN_PRIVATE_ROWS: Final = 1000
 """Private-board rows that keep thresholds stable where a row costs nothing."""
 MAX_PRIVATE_ROWS: Final = 5000
 MAX_PUBLIC_ROWS: Final = 2000
+SEVERAL_TARGETS: Final = ("multilabel", "reconstruction")
+"""Types of task that ask for several values of each row."""
+MAX_TARGETS: Final = 32
 
 
 def strategy_of(dossier: Dossier) -> Strategy:
@@ -75,6 +77,7 @@ class DataStrategist:
                     "summary": metric.summary,
                 }
                 for metric in METRICS.values()
+                if suits(metric.name, seed.task_type)
                 if not self.config.metrics or metric.name in self.config.metrics
             ],
             "families": list(self.config.families),
@@ -84,13 +87,18 @@ class DataStrategist:
 
     async def trial(self, answer: BaseModel, dossier: Dossier, sandbox: Sandbox) -> RoleVerdict:
         try:
-            _check_plan(cast(Strategy, answer), dossier, self.config)
+            check_plan(cast(Strategy, answer), dossier, self.config)
         except FaultError as fault:
             return RoleVerdict(problem=str(fault))
         return RoleVerdict()
 
 
-def _check_plan(plan: Strategy, dossier: Dossier, config: StrategistConfig) -> None:
+def check_plan(plan: Strategy, dossier: Dossier, config: StrategistConfig) -> None:
+    """Hold a plan against its seed and against what tasks may be.
+
+    Raises:
+        FaultError: the first thing that does not hold.
+    """
     seed = dossier.seed
     if (plan.modality, plan.task_type) != (seed.modality, seed.task_type):
         raise FaultError(f"modality and task_type must be the seed's: {seed.modality} {seed.task_type}")
@@ -99,11 +107,10 @@ def _check_plan(plan: Strategy, dossier: Dossier, config: StrategistConfig) -> N
     for name, allowed in (("metric", config.metrics), ("rule_family", config.families)):
         if allowed and getattr(plan, name) not in allowed:
             raise FaultError(f"{name} must be one of {', '.join(allowed)}, not {getattr(plan, name)!r}")
-    values = METRICS[plan.metric].prediction is Prediction.VALUE
-    if values != (plan.task_type == "regression"):
+    if not suits(plan.metric, plan.task_type):
         raise FaultError(f"metric {plan.metric!r} does not suit {plan.task_type}")
     _check_plan_columns(plan)
-    least = 300 if plan.modality == "image" else MIN_PRIVATE_ROWS
+    least = 300 if {column.kind for column in plan.columns} & set(FILE_KINDS) else MIN_PRIVATE_ROWS
     if not least <= plan.private_board_rows <= MAX_PRIVATE_ROWS:
         raise FaultError(f"private_board_rows must lie between {least} and {MAX_PRIVATE_ROWS}")
     if plan.public_board_rows > MAX_PUBLIC_ROWS:
@@ -117,14 +124,27 @@ def _check_plan_columns(plan: Strategy) -> None:
         raise FaultError("two columns have the same name (upper and lower case are not told apart)")
     if BOARD_COLUMN in names:
         raise FaultError(f"{BOARD_COLUMN!r} is the name of a column of the answers file; choose another")
-    for kind in ("id", "target"):
+    for kind in ("id",) if plan.task_type in SEVERAL_TARGETS else ("id", "target"):
         if kinds.count(kind) != 1:
             raise FaultError(f"exactly one column of kind {kind!r} is needed, not {kinds.count(kind)}")
-    needed = {"text": "text", "image": "image"}.get(plan.modality)
+    if plan.task_type in SEVERAL_TARGETS and not 2 <= kinds.count("target") <= MAX_TARGETS:
+        raise FaultError(
+            f"{plan.task_type} needs 2 to {MAX_TARGETS} columns of kind 'target', not {kinds.count('target')}"
+        )
+    _check_modality(plan, set(kinds))
+
+
+def _check_modality(plan: Strategy, kinds: set[str]) -> None:
+    own = {"text": "text", "image": "image", "audio": "audio", "series": "series"}
+    needed = own.get(plan.modality)
     if needed and needed not in kinds:
         raise FaultError(f"a task of modality {plan.modality!r} needs a column of kind {needed!r}")
-    if plan.modality == "tabular" and {"text", "image"} & set(kinds):
-        raise FaultError("a tabular task has no columns of kind 'text' or 'image'")
+    if plan.modality in ("tabular", "graph") and set(own.values()) & kinds:
+        raise FaultError(f"a {plan.modality} task has no columns of kind {', '.join(map(repr, own.values()))}")
+    if plan.modality == "multimodal" and not ({"text", "image"} & kinds and {"number", "category"} & kinds):
+        raise FaultError("a multimodal task has a column of kind 'text' or 'image' beside numbers or categories")
+    if (plan.modality == "graph") != bool(plan.shared_files):
+        raise FaultError("a graph task, and no other, lists its edge list under shared_files: edges.csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +203,7 @@ class TechnicalWriter:
     answer_type: type[BaseModel] = Writing
 
     def prompt(self, dossier: Dossier) -> list[Message]:
-        evaluation = evaluation_of(dossier).model_dump(mode="json", exclude={"solutions"})
+        evaluation = evaluation_of(dossier).model_dump(mode="json", exclude={"solutions", "ladder"})
         evaluation["direction"] = METRICS[evaluation["metric"]].direction.value
         blocks = {
             "strategy": strategy_of(dossier).model_dump(mode="json"),

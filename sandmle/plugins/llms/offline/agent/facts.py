@@ -58,6 +58,12 @@ class Facts:
     text_columns: tuple[str, ...] = ()
     picture_column: str = ""
     numeric_columns: tuple[str, ...] = ()
+    several: tuple[str, ...] = ()
+    """All targets, where there is more than one."""
+    sound_column: str = ""
+    series_column: str = ""
+    edges: str = ""
+    """The file that tells which rows are linked; empty where none are."""
     bare: bool = False
     """Whether no column can be used as it stands, so that dates and codes have to be taken apart."""
     periods: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -97,7 +103,12 @@ def read_facts(description: str, look: str) -> Facts | None:
     prose = [one for one in shared if one["kind"] == "text" and one.get("words", 0) >= MANY_WORDS]
     numeric = [str(one["name"]) for one in shared if one["kind"] == "number"]
     usable = [one for one in shared if one["kind"] == "number" or one in prose or one["unique"] <= MANY_LEVELS]
+    targets = tuple(name for name in names[1:] if any(one["name"] == name and not one["in_test"] for one in columns))
     return Facts(
+        several=targets if len(targets) > 1 else (),
+        sound_column=_file_column(columns, r"\.wav$"),
+        series_column=_file_column(columns, r"/[^/]+\.csv$"),
+        edges=_edges(description),
         metric=metric or ("rmse" if regression else "accuracy"),
         id_column=names[0],
         target=str(target["name"]),
@@ -110,6 +121,23 @@ def read_facts(description: str, look: str) -> Facts | None:
         bare=not usable,
         periods=_periods(description, numeric),
     )
+
+
+def asks_several(description: str) -> bool:
+    """Whether several targets are asked for: labels of which any may apply, or values to be restored."""
+    metric = find_metric(description)
+    labels = metric in METRICS and METRICS[metric].prediction is Prediction.LABELS
+    return labels or re.search(r"\bcolumns are targets\b", description) is not None
+
+
+def _edges(description: str) -> str:
+    found = re.search(r"`(\w*(?:edges|links)\w*\.csv)`", description)
+    return found[1] if found else ""
+
+
+def _file_column(columns: list[dict[str, Any]], ending: str) -> str:
+    named = [one for one in columns if re.search(ending, str(one.get("example", "")), re.IGNORECASE)]
+    return str(named[0]["name"]) if named else ""
 
 
 def _entries(look: str, word: str) -> Iterator[dict[str, Any]]:
@@ -134,7 +162,7 @@ def _target(columns: list[dict[str, Any]], sample: list[str]) -> dict[str, Any]:
 def _kind(metric: str, target: dict[str, Any], sample: list[str], first: list[str]) -> tuple[bool, bool]:
     if metric:
         prediction = METRICS[metric].prediction
-        return prediction is Prediction.VALUE, prediction is Prediction.PROBABILITY
+        return prediction is Prediction.VALUE, prediction in (Prediction.PROBABILITY, Prediction.LABELS)
     fractions = any("." in cell for cell in first[1:])
     few = target["kind"] == "text" or target["unique"] <= 12
     return not few, few and (len(sample) > 2 or fractions)

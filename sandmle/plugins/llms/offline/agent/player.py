@@ -11,7 +11,7 @@ from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Prediction
 from sandmle.plugins.llms.offline.agent.conversation import Conversation, Turn
 from sandmle.plugins.llms.offline.agent.dialects import dialect_of
-from sandmle.plugins.llms.offline.agent.facts import find_metric, read_facts
+from sandmle.plugins.llms.offline.agent.facts import asks_several, find_metric, read_facts
 from sandmle.plugins.llms.offline.agent.speech import Utterance, Wish
 from sandmle.plugins.llms.offline.agent.weak import Care, glance_cell, quick_cell
 from sandmle.plugins.llms.offline.agent.writer import Plan, fallback_cell, look_cell, modelling_cell
@@ -74,7 +74,13 @@ def _weak_cell(conversation: Conversation, rng: random.Random, stage: str) -> st
     care = Care(
         missing="NaN" in told or not forgets_missing, names=scored_badly or not forgets_names, negative=scored_badly
     )
-    return quick_cell(prediction is Prediction.VALUE, prediction is Prediction.PROBABILITY, care, rng, stage)
+    return _quick(conversation, prediction, care, rng, stage)
+
+
+def _quick(conversation: Conversation, prediction: Prediction, care: Care, rng: random.Random, stage: str) -> str:
+    chances = prediction in (Prediction.PROBABILITY, Prediction.LABELS)
+    several = asks_several(conversation.task)
+    return quick_cell(prediction is Prediction.VALUE, chances, care, rng, stage, several=several)
 
 
 def _blind_cell(conversation: Conversation, rng: random.Random) -> str:
@@ -85,7 +91,7 @@ def _blind_cell(conversation: Conversation, rng: random.Random) -> str:
 def _careful_cell(conversation: Conversation, rng: random.Random, stage: str, *, negative: bool) -> str:
     prediction = METRICS[find_metric(conversation.task) or "accuracy"].prediction
     care = Care(missing=True, names=True, negative=negative)
-    return quick_cell(prediction is Prediction.VALUE, prediction is Prediction.PROBABILITY, care, rng, stage)
+    return _quick(conversation, prediction, care, rng, stage)
 
 
 def _modelling(conversation: Conversation, strength: Strength, rng: random.Random, stage: str, tries: int) -> str:

@@ -29,8 +29,10 @@ def glance_cell() -> str:
     )
 
 
-def quick_cell(regression: bool, probabilities: bool, care: Care, rng: random.Random, stage: str) -> str:
-    """Load, take the numeric columns (else the length of the row's texts), fit one model, write."""
+def quick_cell(
+    regression: bool, probabilities: bool, care: Care, rng: random.Random, stage: str, *, several: bool = False
+) -> str:
+    """Load, take the numeric columns (else the length of the row's texts), fit one model (a target), write."""
     model = rng.choice(_REGRESSORS if regression else _CLASSIFIERS)
     fill = ".fillna(0)" if care.missing else ""
     names = "sample.columns[1:]" if care.names else '["prediction"] * (sample.shape[1] - 1)'
@@ -40,6 +42,12 @@ def quick_cell(regression: bool, probabilities: bool, care: Care, rng: random.Ra
         predicted = "model.predict_proba(features(test))\nif len(sample.columns) == 2:\n    predicted = predicted[:, 1]"
     else:
         predicted = "model.predict(features(test))"
+    if several:
+        told = "predict(features(test))" if regression else "predict_proba(features(test))[:, -1]"
+        predicted = (
+            f"np.column_stack([\n    model.fit(features(train), train[name]).{told}\n"
+            "    for name in train.columns if name not in test.columns\n])"
+        )
     imports = "\n".join(imports_for([model]))
     return f"""# stage: {stage}
 import numpy as np

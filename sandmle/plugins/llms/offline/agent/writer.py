@@ -15,7 +15,20 @@ from sandmle.plugins.llms.offline.agent.models import (
 )
 
 SNIPPETS = "sandmle.plugins.llms.offline.agent.snippets"
-SNIPPET_NAMES = ("look", "tables", "engineer", "textual", "pictures", "measure", "validate", "search", "blending")
+SNIPPET_NAMES = (
+    "look",
+    "tables",
+    "engineer",
+    "textual",
+    "pictures",
+    "signals",
+    "links",
+    "measure",
+    "validate",
+    "search",
+    "blending",
+    "several",
+)
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -40,6 +53,8 @@ def look_cell() -> str:
 def modelling_cell(plan: Plan, rng: random.Random, stage: str) -> str:
     """The cell that loads, featurizes, cross-validates, fits and writes the submission."""
     views = _views(plan)
+    if plan.facts.several:
+        return _with_snippets(f"# stage: {stage}", _several_main(plan, views))
     candidates = _candidates(plan, [name for name, _ in views], rng)
     main = [
         'import warnings\nwarnings.filterwarnings("ignore")',
@@ -142,6 +157,10 @@ views = {{}}"""
 def _views(plan: Plan) -> list[tuple[str, str]]:
     """Names of the views of the data that the cell makes, each with the code that makes it."""
     facts, rich = plan.facts, plan.search and not plan.simple
+    if facts.sound_column or facts.series_column:
+        return _signal_views(facts, rich)
+    if facts.picture_column and facts.several:
+        return _square_views(facts, rich)
     if facts.picture_column:
         return _picture_views(facts.picture_column, rich)
     if facts.text_columns:
@@ -155,7 +174,58 @@ def _views(plan: Plan) -> list[tuple[str, str]]:
                 'views["rich"] = (np.hstack([rich, views["plain"][0]]), np.hstack([rich_test, views["plain"][1]]))',
             )
         )
+    if rich and facts.edges and not facts.several:
+        views += _linked_views(facts.edges)
     return views
+
+
+def _signal_views(facts: Facts, rich: bool) -> list[tuple[str, str]]:
+    column, reader = (facts.sound_column, "read_sounds") if facts.sound_column else (facts.series_column, "read_series")
+    reading = (
+        f"signals, signals_test = ({reader}(table[{column!r}].astype(str).tolist()) for table in (train, test))\n"
+        'views["pieces"] = (plain_signal(signals), plain_signal(signals_test))'
+    )
+    views = [("pieces", reading)]
+    if rich:
+        views.append(("shapes", 'views["shapes"] = (rich_signal(signals), rich_signal(signals_test))'))
+    if facts.series_column or facts.several:
+        # Readings one by one, for what depends on their place.
+        views.append(("dense", 'views["dense"] = (signals, signals_test)'))
+    return views
+
+
+def _square_views(facts: Facts, rich: bool) -> list[tuple[str, str]]:
+    column = facts.picture_column
+    native = (
+        'files = find_files("data")\n'
+        f"pixels = native_pictures(train[{column!r}].astype(str).tolist(), files)\n"
+        f"pixels_test = native_pictures(test[{column!r}].astype(str).tolist(), files)\n"
+        'views["native"] = (pixels, pixels_test)'
+    )
+    return [("native", native), *(_picture_views(column, rich)[-1:] if rich and not facts.regression else [])]
+
+
+def _linked_views(edges: str) -> list[tuple[str, str]]:
+    path = f"data/{edges}"
+    linked = f'pairs = read_links(train, test, {path!r})\nlinked, linked_test = linked_features(pairs, views["plain"])'
+    told = "told, told_test = neighbours_answers(pairs, target, len(classes), len(train) + len(test))"
+    both = 'views["dense"] = (np.hstack([linked, told]), np.hstack([linked_test, told_test]))'
+    return [("dense", f"{linked}\n{told}\n{both}")]
+
+
+def _several_main(plan: Plan, views: list[tuple[str, str]]) -> str:
+    """The main part where there are several targets."""
+    facts = plan.facts
+    leave_out = sorted({*facts.several, facts.id_column, *facts.text_columns, facts.picture_column} - {""})
+    return f"""import warnings
+warnings.filterwarnings("ignore")
+train, test, sample = (pd.read_csv(f"data/{{name}}.csv") for name in ("train", "test", "sample_submission"))
+targets = train[{list(facts.several)!r}]
+numeric, categories = usable_columns(train, test, leave_out={leave_out!r})
+views, periods = {{}}, {{}}
+{chr(10).join(code for _, code in views)}
+prediction = predict_each(views, targets, labels={not facts.regression}, thorough={plan.search and not plan.simple})
+write_submission(prediction, test, sample)"""
 
 
 _BESIDE_TABLE = """

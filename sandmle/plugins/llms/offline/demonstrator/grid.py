@@ -13,7 +13,12 @@ from sandmle.plugins.llms.offline.demonstrator.programs import FEATURES, OUTPUTS
 GRID_MODELS: Final = ("sparse", "boosting")
 """One linear and one of trees: the others hardly ever earn a medal where neither of these does."""
 _OUTPUT: Final[Mapping[Prediction, str]] = MappingProxyType(
-    {Prediction.VALUE: "value", Prediction.LABEL: "label", Prediction.PROBABILITY: "probability"}
+    {
+        Prediction.VALUE: "value",
+        Prediction.LABEL: "label",
+        Prediction.PROBABILITY: "probability",
+        Prediction.LABELS: "probability",
+    }
 )
 
 

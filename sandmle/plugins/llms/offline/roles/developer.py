@@ -1,6 +1,8 @@
 """ML Developer: from a strategy to a generator script that is readable and stands alone."""
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from sandmle.core.types.score import Prediction
 from sandmle.plugins.llms.offline.roles.families.catalogue import family_named
@@ -8,6 +10,10 @@ from sandmle.plugins.llms.offline.roles.families.family import Family
 from sandmle.plugins.llms.offline.roles.noise import noise_named
 from sandmle.plugins.llms.offline.roles.plan import Plan, read_plan
 from sandmle.plugins.llms.offline.roles.prompt import Question, Unanswerable
+from sandmle.plugins.llms.offline.roles.targets import GRADES
+
+MEDIAN_METRICS: Final = ("mae", "median_ae", "mape", "smape")
+"""Metrics of which the best constant is nearer to the median than to the mean."""
 
 
 def development(question: Question) -> dict[str, Any]:
@@ -22,7 +28,7 @@ def development(question: Question) -> dict[str, Any]:
     if family is None:
         raise Unanswerable(f"The rule family {plan.family!r} is not one that this player can program.")
     parts = [_head(plan, family), family.script(plan.rule["params"]), _target(plan, family), _split(plan)]
-    if family.modality == "tabular":
+    if "tabular" in family.material and not plan.history:
         parts.append("\nframe = clean.copy()\n")
     for name, params in plan.noise.items():
         noise = noise_named(name)
@@ -36,10 +42,11 @@ def development(question: Question) -> dict[str, Any]:
 def _head(plan: Plan, family: Family) -> str:
     # A title may hold what would end the docstring.
     title = plan.title.replace("\\", "/").replace('"', "'")
-    image = "from PIL import Image\n" if family.modality == "image" else ""
+    image = "from PIL import Image\n" if "image" in family.material else ""
+    wave = "import wave\n" if "audio" in family.material else ""
     return f'''"""{title}: draws the data, applies the rule and the noise, and writes all files."""
 
-from pathlib import Path
+{wave}from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -51,14 +58,54 @@ ROWS = TRAIN + PUBLIC_BOARD + PRIVATE_BOARD
 
 
 def _target(plan: Plan, family: Family) -> str:
-    if plan.task_type == "regression":
-        return _value_target(plan)
-    return _class_target(plan, family)
+    makers = {
+        "classification": lambda: _class_target(plan, family),
+        "ranking": lambda: _grade_target(plan),
+        "multilabel": lambda: _marks_target(plan),
+        "reconstruction": lambda: _hidden_target(plan),
+    }
+    return makers.get(plan.task_type, lambda: _value_target(plan))()
+
+
+def _grade_target(plan: Plan) -> str:
+    return f"""
+signal = (signal - signal.mean()) / signal.std()
+
+# Who gives the grades errs; only few rows get the highest. Who knows the rule orders by the signal itself.
+seen = signal + {plan.noise["grade-errors"]["sd"]} * rng.normal(size=ROWS)
+target = np.searchsorted(np.quantile(seen, {list(GRADES)}), seen)
+oracle = signal
+"""
+
+
+def _marks_target(plan: Plan) -> str:
+    share = plan.noise["label-slips"]["share"]
+    return f"""
+# A share of the entries is drawn anew, as often 1 as the label is on the whole.
+common = marks.mean(axis=0)
+anew = rng.random(marks.shape) < {share}
+target = np.where(anew, rng.random(marks.shape) < common, marks).astype(int)
+oracle = {1 - share:.4g} * marks + {share} * common
+"""
+
+
+def _hidden_target(plan: Plan) -> str:
+    return f"""
+target = np.round(hidden + {plan.noise["target-grain"]["sd"]} * hidden.std() * rng.normal(size=hidden.shape), 2)
+oracle = hidden
+"""
 
 
 def _value_target(plan: Plan) -> str:
     target, sd = plan.rule["target"], plan.noise["target-error"]["sd"]
-    standard = "\nsignal = np.clip((signal - signal.mean()) / signal.std(), -3, 3)\n"
+    # A history is told on the scale of what it is to be gone on with.
+    history = (
+        f"\npast = {target['middle']} + {target['spread']} * (past - signal.mean()) / signal.std()"
+        if plan.history
+        else ""
+    )
+    least = f"target = np.maximum(target, {0.1 * target['middle']:.6g})\n" if plan.metric in ("mape", "smape") else ""
+    standard = history + "\nsignal = np.clip((signal - signal.mean()) / signal.std(), -3, 3)\n"
     if plan.log_scale:
         return f"""{standard}
 # The target grows by factors; without noise it is `truth`, the median of what can happen.
@@ -70,7 +117,7 @@ oracle = truth
 # Without noise the target is `truth`, the mean and the median of what can happen.
 truth = {target["middle"]} + {target["spread"]} * signal
 target = truth + {target["spread"]} * {sd} * rng.normal(size=ROWS)
-oracle = truth
+{least}oracle = truth
 """
 
 
@@ -115,6 +162,13 @@ def _oracle(plan: Plan) -> str:
 
 def _split(plan: Plan) -> str:
     check, note = "", ""
+    if "shifted-sample" in plan.noise:
+        return _shifted_split(plan)
+    if plan.targets[1:] and plan.task_type == "multilabel":
+        note = "; every label has to be there, and to be absent"
+        check = """
+while not 5 <= target[order[:TRAIN]].sum(axis=0).min() <= target[order[:TRAIN]].sum(axis=0).max() <= TRAIN - 5:
+    order = rng.permutation(ROWS)"""
     if plan.classes:
         note = "; every class has to be there"
         check = """
@@ -129,35 +183,113 @@ is_train[train_order] = True
 """
 
 
+def _shifted_split(plan: Plan) -> str:
+    shift = plan.noise["shifted-sample"]
+    enough = ""
+    if plan.classes:
+        enough = """while pd.Series(target[order[:TRAIN]]).value_counts().reindex(CLASSES, fill_value=0).min() < 5:
+    order = drawn()
+"""
+    return f"""
+# Training rows were collected where one column is low more often than where it is high.
+standing = clean[{shift["column"]!r}].rank(pct=True).fillna(0.5).to_numpy()
+
+
+def drawn():
+    return ({shift["strength"]} * standing + rng.random(ROWS)).argsort()
+
+
+order = drawn()
+{enough}train_order, test_order = rng.permutation(order[:TRAIN]), rng.permutation(order[TRAIN:])
+is_train = np.zeros(ROWS, dtype=bool)
+is_train[train_order] = True
+"""
+
+
 def _table(plan: Plan, family: Family) -> str:
     ids = """
 # Ids are drawn without looking at anything.
 ids = rng.permutation(np.arange(100_000, 1_000_000))[:ROWS]
 """
-    if family.modality == "tabular":
-        shown = list(plan.names("number", "category"))
-        body = f"frame = frame[{shown!r}].copy()\n"
-    elif family.modality == "text":
-        body = 'frame = pd.DataFrame({"text": [" ".join(line) for line in texts]})\n'
-    else:
-        body = """pictures = np.clip(images, 0, 255).round().astype(np.uint8)
-frame = pd.DataFrame({"image": [f"images/{number}.png" for number in ids]})
-# Not compressed, all files are of one size, so that sizes say nothing.
+    body = _frame(plan, family)
+    if "repeated-rows" in plan.noise:
+        body += "frame, target = frame.iloc[take].reset_index(drop=True), target[take]\n"
+    digits = "target = np.round(target, 3)\n" if plan.task_type in ("regression", "forecasting") else ""
+    several = plan.task_type in ("multilabel", "reconstruction")
+    asked = repr(list(plan.targets)) if several else repr(plan.target)
+    return f"""{ids}{body}{digits}frame.insert(0, {plan.id_column!r}, ids)
+frame[{asked}] = target
+train, test = frame.iloc[train_order], frame.iloc[test_order]
+"""
+
+
+def _frame(plan: Plan, family: Family) -> str:
+    """Lines that make `frame` of what the rows consist of, and write the files that belong to them."""
+    shown, material = list(plan.names("number", "category")), family.material
+    body = ""
+    if "tabular" in material:
+        histories = f"frame = pd.DataFrame(past.round(3), columns={shown!r})\n"
+        body = histories if plan.history else f"frame = frame[{shown!r}].copy()\n"
+    for kind, (name, value, writing) in _CELLS.items():
+        if kind in material:
+            column = (
+                f'frame.insert(0, "{name}", {value})\n' if body else f'frame = pd.DataFrame({{"{name}": {value}}})\n'
+            )
+            # Pictures are made before the frame that names them.
+            body += writing.replace("FRAME", column).replace("READINGS", "past" if plan.history else "waves")
+    return body + (_EDGES if "graph" in material else "")
+
+
+_CELLS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
+    {
+        "text": ("text", '[" ".join(line) for line in texts]', "FRAME"),
+        "image": (
+            "image",
+            '[f"images/{number}.png" for number in ids]',
+            """pictures = np.clip(images, 0, 255).round().astype(np.uint8)
+FRAME# Not compressed, all files are of one size, so that sizes say nothing.
 Path("public/images").mkdir(parents=True, exist_ok=True)
 for path, picture in zip(frame["image"], pictures):
     Image.fromarray(picture).save(f"public/{path}", compress_level=0)
-"""
-    if "repeated-rows" in plan.noise:
-        body += "frame, target = frame.iloc[take].reset_index(drop=True), target[take]\n"
-    digits = "target = np.round(target, 3)\n" if plan.task_type == "regression" else ""
-    return f"""{ids}{body}{digits}frame.insert(0, {plan.id_column!r}, ids)
-frame[{plan.target!r}] = target
-train, test = frame.iloc[train_order], frame.iloc[test_order]
+""",
+        ),
+        "audio": (
+            "sound",
+            '[f"sounds/{number}.wav" for number in ids]',
+            """FRAMEsamples = np.clip(waves * 9000, -32767, 32767).astype("<i2")
+Path("public/sounds").mkdir(parents=True, exist_ok=True)
+for path, one in zip(frame["sound"], samples):
+    with wave.open(f"public/{path}", "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(one.tobytes())
+""",
+        ),
+        "series": (
+            "series",
+            '[f"series/{number}.csv" for number in ids]',
+            """FRAME# Every reading takes as many characters, so that the sizes of files say nothing.
+Path("public/series").mkdir(parents=True, exist_ok=True)
+for path, one in zip(frame["series"], READINGS):
+    lines = [f"{at:03d},{reading:+012.4f}" for at, reading in enumerate(one)]
+    Path(f"public/{path}").write_text("step,reading\\n" + "\\n".join(lines) + "\\n")
+""",
+        ),
+    }
+)
+"""Material to the column that names it, the column's cells, and the lines that make it; FRAME stands for the column."""
+_EDGES: Final = """# Links are told by ids, in an order and a direction that say nothing.
+Path("public").mkdir(exist_ok=True)
+turned = np.where(rng.random((len(links), 1)) < 0.5, links, links[:, ::-1])
+pd.DataFrame(ids[rng.permutation(turned)], columns=["node", "linked_to"]).to_csv("public/edges.csv", index=False)
 """
 
 
 def _submission(plan: Plan, values: str) -> str:
     order = sorted(plan.classes)
+    if plan.targets[1:]:
+        return f"pd.DataFrame({values}, columns={list(plan.targets)!r})"
     if plan.prediction is Prediction.PROBABILITY and len(order) > 2:
         return f"pd.DataFrame({values}, columns={order!r})"
     return f"pd.DataFrame({{{plan.target!r}: {values}}})"
@@ -166,29 +298,33 @@ def _submission(plan: Plan, values: str) -> str:
 def _sample(plan: Plan) -> str:
     known = f"train[{plan.target!r}]"
     order = sorted(plan.classes)
+    if plan.targets[1:]:
+        return f"np.tile(train[{list(plan.targets)!r}].mean().round(4), (len(test), 1))"
     if plan.prediction is Prediction.LABEL:
         return f"np.full(len(test), {known}.mode()[0])"
     if plan.prediction is Prediction.PROBABILITY:
         if len(order) == 2:
             return f"np.full(len(test), ({known} == {order[1]!r}).mean().round(4))"
         return f"np.tile({known}.value_counts(normalize=True)[{order!r}].round(4), (len(test), 1))"
-    if plan.metric == "spearman":
+    if plan.task_type == "ranking" or plan.metric in ("spearman", "pearson", "kendall_tau"):
         # A constant has no ranks, so the sample shows training values in random order.
         return f"rng.choice({known}, len(test))"
     if plan.log_scale:
         return f"np.full(len(test), np.expm1(np.log1p({known}).mean()).round(3))"
-    return f"np.full(len(test), {known}.{'median' if plan.metric == 'mae' else 'mean'}().round(3))"
+    return f"np.full(len(test), {known}.{'median' if plan.metric in MEDIAN_METRICS else 'mean'}().round(3))"
 
 
 def _write(plan: Plan) -> str:
+    asked = list(plan.targets) if plan.targets[1:] else plan.target
+    kept = [plan.id_column, *plan.targets]
     return f"""
 Path("public").mkdir(exist_ok=True)
 Path("private").mkdir(exist_ok=True)
 train.to_csv("public/train.csv", index=False)
-test.drop(columns={plan.target!r}).to_csv("public/test.csv", index=False)
+test.drop(columns={asked!r}).to_csv("public/test.csv", index=False)
 
 board = rng.permutation(["public"] * PUBLIC_BOARD + ["private"] * PRIVATE_BOARD)
-answers = test[[{plan.id_column!r}, {plan.target!r}]].assign(board=board)
+answers = test[{kept!r}].assign(board=board)
 answers.to_csv("private/answers.csv", index=False)
 
 

@@ -1,5 +1,7 @@
 """MLOps Engineer: the form of a submission, and the population of reference solutions on the board."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from sandmle.core.types.score import Prediction
@@ -80,7 +82,67 @@ IMAGES: Final = (
     Recipe(name="pixels-forest", view="raw", model="forest"),
     Recipe(name="pixels-extra-trees", view="raw", model="extra-trees"),
 )
-OUTSIDERS: Final = {"tabular": TABLE, "text": TEXTS, "image": IMAGES}
+FILES: Final = (
+    Recipe(name="one-figure", view="one", model="linear"),
+    Recipe(name="two-figures-tree", view="two", model="small-tree"),
+    Recipe(name="pieces-linear", view="third", model="stiff-linear"),
+    Recipe(name="coarse-linear", view="letters", model="stiff-linear"),
+    Recipe(name="coarse-forest", view="letters", model="forest"),
+    Recipe(name="coarse-few-rows", view="letters", model="stiff-linear", share=0.3),
+    Recipe(name="raw-stump", view="raw", model="stump"),
+    Recipe(name="raw-nearest", view="raw", model="nearest-twenty"),
+    Recipe(name="raw-linear", view="raw", model="stiff-linear"),
+    Recipe(name="raw-few-rows", view="raw", model="stiff-linear", share=0.3),
+    Recipe(name="raw-forest", view="raw", model="forest"),
+    Recipe(name="raw-extra-trees", view="raw", model="extra-trees"),
+)
+"""Of sounds and readings in time."""
+NODES: Final = (
+    *TABLE[:-2],
+    Recipe(name="links-linear", view="letters", model="linear"),
+    Recipe(name="links-forest", view="letters", model="forest"),
+)
+BOTH_PARTS: Final = (
+    Recipe(name="one-column", view="one", model="linear", part="table"),
+    Recipe(name="table-stump", view="raw", model="stump", part="table"),
+    Recipe(name="some-columns", view="third", model="linear", part="table"),
+    Recipe(name="table-linear", view="raw", model="linear", part="table"),
+    Recipe(name="table-forest", view="raw", model="forest", part="table"),
+    Recipe(name="table-nearest", view="raw", model="nearest-twenty", part="table"),
+    Recipe(name="files-linear", view="raw", model="stiff-linear", part="file"),
+    Recipe(name="files-coarse", view="third", model="stiff-linear", part="file"),
+    Recipe(name="files-forest", view="raw", model="forest", part="file"),
+    Recipe(name="all-linear", view="raw", model="stiff-linear"),
+    Recipe(name="all-few-rows", view="raw", model="stiff-linear", share=0.35),
+    Recipe(name="all-forest", view="raw", model="forest"),
+    Recipe(name="all-boosting", view="third", model="boosting"),
+)
+"""Of a table beside texts or pictures: many look at one of the two only."""
+OUTSIDERS: Final[Mapping[str, tuple[Recipe, ...]]] = MappingProxyType(
+    {
+        "tabular": TABLE,
+        "text": TEXTS,
+        "image": IMAGES,
+        "multimodal": BOTH_PARTS,
+        "graph": NODES,
+        "audio": FILES,
+        "series": FILES,
+    }
+)
+
+
+LADDERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "tabular": ("two-columns-tree", "forest", "half-rule-clean", "rule-clean"),
+        "text": ("twenty-words-tree", "words-linear", "half-rule-clean", "rule-clean"),
+        "image": ("row-column-means", "pixels-forest", "half-rule-clean", "rule-clean"),
+        "multimodal": ("table-stump", "all-forest", "half-rule-clean", "rule-clean"),
+        "graph": ("two-columns-tree", "links-forest", "half-rule-clean", "rule-clean"),
+        "audio": ("two-figures-tree", "raw-forest", "half-rule-clean", "rule-clean"),
+        "series": ("two-figures-tree", "raw-forest", "half-rule-clean", "rule-clean"),
+    }
+)
+"""Modality to four solutions of rising complexity. Where scores do not rise, a draft is rejected, as in the paper."""
 
 
 def evaluation(question: Question) -> dict[str, Any]:
@@ -93,7 +155,7 @@ def evaluation(question: Question) -> dict[str, Any]:
     family = family_named(plan.family)
     if family is None:
         raise Unanswerable(f"The rule family {plan.family!r} is not one that this player can represent.")
-    insiders = INSIDERS if plan.modality == "tabular" else FLAT_INSIDERS
+    insiders = INSIDERS if plan.modality in ("tabular", "multimodal", "graph") else FLAT_INSIDERS
     recipes = _kept([*insiders, *OUTSIDERS[plan.modality]], question.problems)
     order = tuple(sorted(plan.classes))
     return {
@@ -102,6 +164,7 @@ def evaluation(question: Question) -> dict[str, Any]:
         "target_columns": list(_target_columns(plan, order)),
         "prediction": plan.prediction.value,
         "classes": list(order),
+        "ladder": list(LADDERS[plan.modality]),
         "solutions": [{"name": one.name, "code": solution_code(plan, family, one)} for one in recipes],
     }
 
@@ -109,7 +172,7 @@ def evaluation(question: Question) -> dict[str, Any]:
 def _target_columns(plan: Plan, order: tuple[str, ...]) -> tuple[str, ...]:
     if plan.prediction is Prediction.PROBABILITY and len(order) > 2:
         return order
-    return (plan.target,)
+    return plan.targets
 
 
 def _kept(recipes: list[Recipe], problems: tuple[str, ...]) -> list[Recipe]:

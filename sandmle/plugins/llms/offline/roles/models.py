@@ -89,20 +89,31 @@ MODELS: Final[dict[str, Model]] = {
     ),
 }
 """Model name to its source."""
+ONE_VALUE: Final = ("boosting", "bayes")
+"""Models that give one value at a time."""
 WEIGHTED_METRICS: Final = ("balanced_accuracy", "f1_macro")
 """Metrics under which every class weighs the same, whatever its share."""
 
 
-def model_source(name: str, task_type: str, metric: str) -> tuple[str, list[str]]:
+def model_source(name: str, metric: str, *, classes: bool, several: bool = False) -> tuple[str, list[str]]:
     """The expression of a model and the import lines it needs.
+
+    Args:
+        name: of `MODELS`.
+        metric: a name of the catalogue.
+        classes: whether it tells classes apart, or gives a value.
+        several: whether it gives several values at once.
 
     Raises:
         KeyError: no model of that name.
     """
     model = MODELS[name]
-    source = model.classes if task_type == "classification" else model.values
-    source = source.replace("{weights}", ', class_weight="balanced"' if metric in WEIGHTED_METRICS else "")
+    source = model.classes if classes else model.values
     imports = list(model.imports)
+    if several and name in ONE_VALUE:
+        source = f"MultiOutputRegressor({source})"
+        imports.append("sklearn.multioutput:MultiOutputRegressor")
+    source = source.replace("{weights}", ', class_weight="balanced"' if metric in WEIGHTED_METRICS else "")
     if model.scaled:
         source = f"make_pipeline(StandardScaler(), {source})"
         imports.append("sklearn.preprocessing:StandardScaler")

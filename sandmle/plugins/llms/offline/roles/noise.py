@@ -1,29 +1,15 @@
-"""Noise families: what is drawn for the strategy, how a generator applies it, how a careful solution undoes it."""
+"""Noise families: what is drawn for the strategy, how a generator applies it, how a careful solution undoes it.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+The first dozen stand here, those that came later in `later_noise.py`.
+"""
+
+from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 
-from sandmle.plugins.llms.offline.roles.families.family import Family, literal
-
-Params = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noise:
-    """One way data is spoiled."""
-
-    name: str
-    modalities: tuple[str, ...]
-    task_types: tuple[str, ...]
-    sentence: str
-    draw: Callable[[Random, Params], dict[str, Any]]
-    """From the rule's parameters to the noise's own."""
-    script: Callable[[Params], str]
-    """Lines of the generator, after the target is known. Empty when the target's lines already hold it."""
-    repair: Callable[[Params], str] = lambda params: ""
-    """Lines of a solution, before the features are computed."""
+from sandmle.plugins.llms.offline.roles.families.family import Family, Params, literal
+from sandmle.plugins.llms.offline.roles.later_noise import LATER, TARGET_NOISES
+from sandmle.plugins.llms.offline.roles.noise_kind import Noise
 
 
 def _nothing(params: Params) -> str:
@@ -188,10 +174,10 @@ images = np.where(blurred[:, None, None], 0.5 * images + 0.5 * soft, images)
 """
 
 
-_ALL, _CLASS, _VALUE = ("tabular", "text", "image"), ("classification",), ("regression",)
-_ANY = _CLASS + _VALUE
+_ALL, _CLASS, _VALUE = ("tabular", "text", "image", "graph", "audio", "series"), ("classification",), ("regression",)
+_ANY = (*_CLASS, *_VALUE, "multilabel", "ranking")
 
-NOISES: Final = (
+FIRST: Final = (
     Noise(
         name="label-flips",
         modalities=_ALL,
@@ -203,7 +189,7 @@ NOISES: Final = (
     Noise(
         name="target-error",
         modalities=_ALL,
-        task_types=_VALUE,
+        task_types=("regression", "forecasting"),
         sentence="Every target carries a normal error, in units of the signal's standard deviation.",
         draw=_draw_error,
         script=_nothing,
@@ -246,6 +232,7 @@ NOISES: Final = (
         modalities=("tabular", "text"),
         task_types=_ANY,
         sentence="A share of the training rows are copies of other training rows.",
+        never_on=("image", "graph"),
         draw=_draw_repeated,
         script=_repeated_script,
     ),
@@ -290,18 +277,14 @@ NOISES: Final = (
         script=_blur_script,
     ),
 )
+"""The noise families that seeds without a difficulty are given: the same seed keeps giving the same task."""
+NOISES: Final = (*FIRST[:2], *TARGET_NOISES, *FIRST[2:], *LATER)
 """Every noise family. The first that fits the task type concerns the target and always applies."""
 
 
-def fitting(family: Family, task_type: str) -> list[Noise]:
+def fitting(family: Family, task_type: str, noises: Sequence[Noise] = NOISES) -> list[Noise]:
     """The noise families that can be laid over a rule family, the target's own first."""
-    return [
-        noise
-        for noise in NOISES
-        if family.modality in noise.modalities
-        and task_type in noise.task_types
-        and noise.name not in family.unusable_noise
-    ]
+    return [noise for noise in noises if noise.fits(family, task_type)]
 
 
 def noise_named(name: str) -> Noise | None:

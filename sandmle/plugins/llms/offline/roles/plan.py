@@ -7,11 +7,17 @@ that object back. Nothing else passes from one role to the next.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Prediction
 from sandmle.plugins.llms.offline.roles.prompt import Question, Unanswerable
+
+_MATERIAL: Final[Mapping[str, str]] = MappingProxyType(
+    {"text": "text", "image": "image", "audio": "audio", "series": "series", "number": "tabular", "category": "tabular"}
+)
+"""Kind of column to what it makes of a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,8 @@ class Plan:
     """`params` of the family, `target` (name, classes, shares, middle, spread), `softness` or `error`."""
     noise: Mapping[str, Mapping[str, Any]]
     """Noise family to its parameters."""
+    shared_files: tuple[str, ...] = ()
+    """Files that belong to no single row."""
 
     @property
     def id_column(self) -> str:
@@ -39,6 +47,23 @@ class Plan:
     @property
     def target(self) -> str:
         return next(column["name"] for column in self.columns if column["kind"] == "target")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Every target column, in file order: one, or several where several labels or values are asked for."""
+        return self.names("target")
+
+    @property
+    def material(self) -> tuple[str, ...]:
+        """What a row consists of: kinds of columns, `graph` for links between rows, `history` for lags."""
+        kinds = {column["kind"] for column in self.columns}
+        found = dict.fromkeys(one for kind, one in _MATERIAL.items() if kind in kinds)
+        return (*found, *(("graph",) if self.shared_files else ()), *(("history",) if self.history else ()))
+
+    @property
+    def history(self) -> bool:
+        """Whether a row is a history that is to be gone on with."""
+        return "lags" in self.rule["params"]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -103,6 +128,7 @@ def read_plan(question: Question) -> Plan:
             family=strategy["rule_family"],
             rule=_complete(rule),
             noise=read_tail(strategy["noise"], "noise"),
+            shared_files=tuple(strategy.get("shared_files", ())),
         )
     except (KeyError, TypeError, AttributeError) as problem:
         raise Unanswerable(f"The strategy lacks what the {question.role} needs: {problem!r}.") from problem

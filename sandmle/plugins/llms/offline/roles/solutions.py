@@ -1,10 +1,13 @@
 """Reference solutions as source text: reading, features, a model, a submission."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 from sandmle.core.types.score import Prediction
 from sandmle.plugins.llms.offline.roles.families.family import Family
+from sandmle.plugins.llms.offline.roles.families.graph import READ_LINKS
 from sandmle.plugins.llms.offline.roles.models import model_source
 from sandmle.plugins.llms.offline.roles.noise import noise_named
 from sandmle.plugins.llms.offline.roles.plan import Plan
@@ -24,11 +27,16 @@ class Recipe:
     """Part of the training rows it learns from."""
     clean: bool = False
     """Whether it undoes what noise can be undone."""
+    part: Literal["all", "table", "file"] = "all"
+    """What it looks at where a row is a table's row beside a text or a picture."""
 
 
 def solution_code(plan: Plan, family: Family, recipe: Recipe) -> str:
     """A whole program: reads `data/`, fits, writes `submission.csv`."""
-    model, imports = model_source(recipe.model, plan.task_type, plan.metric)
+    several = plan.task_type == "reconstruction"
+    classes = plan.task_type in ("classification", "multilabel")
+    model, imports = model_source(recipe.model, plan.metric, classes=classes, several=several)
+    imports = [*imports, *(["from sklearn.base import clone"] if plan.task_type == "multilabel" else [])]
     features, more = _features(plan, family, recipe)
     lines = [
         "import numpy as np",
@@ -46,8 +54,7 @@ def solution_code(plan: Plan, family: Family, recipe: Recipe) -> str:
         "known, asked = X[: len(train)], X[len(train) :]",
         *_targets(plan, recipe),
         f"model = {model}",
-        "model.fit(known, y)",
-        _submission(plan),
+        *_fitting(plan),
         f'submission.insert(0, "{plan.id_column}", test["{plan.id_column}"])',
         'submission.to_csv("submission.csv", index=False)',
     ]
@@ -57,18 +64,36 @@ def solution_code(plan: Plan, family: Family, recipe: Recipe) -> str:
 def _fewer_rows(plan: Plan, recipe: Recipe) -> list[str]:
     if recipe.share >= 1:
         return []
-    if plan.task_type == "regression":
+    if plan.task_type != "classification":
         return [f"train = train.head({max(12, round(plan.train * recipe.share))})"]
     each = max(3, round(plan.train * recipe.share / len(plan.classes)))
     return [f'train = train.groupby("{plan.target}").head({each})']
 
 
 def _reading(plan: Plan) -> list[str]:
-    if plan.modality == "text":
-        return ['TEXT = "text"']
-    if plan.modality == "image":
-        return ['pixels = np.array([np.asarray(Image.open(f"data/{path}")) for path in both["image"]], dtype=float)']
-    return []
+    lines = ['TEXT = "text"'] if "text" in plan.material else []
+    if "image" in plan.material:
+        lines.append(
+            'pixels = np.array([np.asarray(Image.open(f"data/{path}")) for path in both["image"]], dtype=float)'
+        )
+    if "audio" in plan.material:
+        lines += [
+            'waves = [np.frombuffer(wave.open(f"data/{path}").readframes(-1), "<i2") for path in both["sound"]]',
+            "waves = np.array(waves, dtype=float) / 9000",
+        ]
+    name = "past" if plan.history else "waves"
+    if "series" in plan.material:
+        lines += [
+            "def readings(path):",
+            '    lines = Path(f"data/{path}").read_text().split("\\n")[1:-1]',
+            '    return [float(line.partition(",")[2]) for line in lines]',
+            "",
+            "",
+            f'{name} = np.array([readings(path) for path in both["series"]])',
+        ]
+    elif plan.history:
+        lines.append(f"past = both[{list(plan.names('number'))!r}].to_numpy(float)")
+    return lines
 
 
 def _repairs(plan: Plan) -> list[str]:
@@ -81,6 +106,8 @@ def _repairs(plan: Plan) -> list[str]:
 
 
 def _targets(plan: Plan, recipe: Recipe) -> list[str]:
+    if plan.targets[1:]:
+        return [f"y = train[{list(plan.targets)!r}].to_numpy()"]
     lines = [f'y = train["{plan.target}"]']
     if plan.log_scale:
         lines.append("y = np.log1p(y)")
@@ -96,7 +123,23 @@ def _targets(plan: Plan, recipe: Recipe) -> list[str]:
     ]
 
 
+def _fitting(plan: Plan) -> list[str]:
+    if plan.task_type != "multilabel":
+        return ["model.fit(known, y)", _submission(plan)]
+    return [
+        # One model a label; a label that few rows had not seen is as likely as it was.
+        "chances = []",
+        "for column in y.T:",
+        "    seen = len(set(column)) > 1",
+        "    one = clone(model).fit(known, column) if seen else None",
+        "    chances.append(one.predict_proba(asked)[:, 1] if seen else np.full(len(asked), float(column.mean())))",
+        f"submission = pd.DataFrame(np.column_stack(chances), columns={list(plan.targets)!r})",
+    ]
+
+
 def _submission(plan: Plan) -> str:
+    if plan.targets[1:]:
+        return f"submission = pd.DataFrame(model.predict(asked), columns={list(plan.targets)!r})"
     order = sorted(plan.classes)
     if plan.prediction is Prediction.PROBABILITY:
         if len(order) == 2:
@@ -110,11 +153,11 @@ def _submission(plan: Plan) -> str:
 
 def _features(plan: Plan, family: Family, recipe: Recipe) -> tuple[str, list[str]]:
     """Lines that define `X`, and imports they need."""
-    imports = ["from PIL import Image"] if plan.modality == "image" else []
+    imports = [line for kind, line in _IMPORTS.items() if kind in plan.material]
     params = plan.rule["params"]
     if recipe.view in ("full", "partial"):
         return family.features(params, recipe.view), imports
-    raw, more = _raw(plan, recipe.view)
+    raw, more = _raw(plan, recipe)
     imports += more
     if recipe.view in ("full-raw", "partial-raw"):
         chosen = family.features(params, "full" if recipe.view == "full-raw" else "partial")
@@ -122,12 +165,29 @@ def _features(plan: Plan, family: Family, recipe: Recipe) -> tuple[str, list[str
     return raw, imports
 
 
-def _raw(plan: Plan, view: View) -> tuple[str, list[str]]:
-    if plan.modality == "tabular":
-        return _raw_table(plan, view), []
-    if plan.modality == "text":
-        return _raw_text(view)
-    return _raw_image(view), []
+_IMPORTS: Final[Mapping[str, str]] = MappingProxyType(
+    {"image": "from PIL import Image", "audio": "import wave", "series": "from pathlib import Path"}
+)
+
+
+def _raw(plan: Plan, recipe: Recipe) -> tuple[str, list[str]]:
+    """Lines that define `X` of the columns and files as they come."""
+    pieces = []
+    if "tabular" in plan.material and recipe.part != "file":
+        pieces.append((_raw_table(plan, recipe.view), []))
+    if "text" in plan.material and recipe.part != "table":
+        pieces.append(_raw_text(recipe.view))
+    for kind, maker in _RAW_FILES.items():
+        if kind in plan.material and recipe.part != "table":
+            lines = maker(recipe.view).replace("READINGS", "past" if plan.history else "waves")
+            near = kind == "audio" and plan.task_type == "reconstruction"
+            pieces.append((_raw_around(plan, recipe.view) if near else lines, []))
+    if plan.shared_files and recipe.view in ("letters", "full-raw", "partial-raw"):
+        pieces.append((f"{READ_LINKS}X = np.log1p(degree)[:, None]\n", []))
+    if len(pieces) == 1:
+        return pieces[0]
+    lines = ["parts = []\n", *[f"{code.strip()}\nparts.append(X)\n" for code, _ in pieces]]
+    return "".join([*lines, "X = np.column_stack(parts)\n"]), [line for _, more in pieces for line in more]
 
 
 def _raw_table(plan: Plan, view: View) -> str:
@@ -135,7 +195,7 @@ def _raw_table(plan: Plan, view: View) -> str:
     limit = {"one": 1, "two": 2, "third": max(3, len(numbers) // 2)}.get(view)
     if limit is not None:
         # The plain part's columns come first: a person tries what obviously matters.
-        obvious = [name for name in plan.rule["params"]["plain"] if name in numbers]
+        obvious = [name for name in plan.rule["params"].get("plain", ()) if name in numbers]
         numbers = [*obvious, *[name for name in numbers if name not in obvious]][:limit]
         categories = []
     lines = f"numbers = both[{numbers!r}]\nX = numbers.fillna(numbers.median()).to_numpy()\n"
@@ -177,3 +237,53 @@ def _raw_image(view: View) -> str:
             "X = X.reshape(len(pixels), -1)\n"
         )
     return "X = pixels.reshape(len(pixels), -1)\n"
+
+
+def _raw_audio(view: View) -> str:
+    parts = {
+        "one": "np.sqrt((waves**2).mean(axis=1))[:, None]",
+        "two": "np.column_stack([np.sqrt((waves**2).mean(axis=1)), np.abs(np.diff(waves, axis=1)).mean(axis=1)])",
+        "third": "np.sqrt((waves**2).reshape(len(waves), 12, -1).mean(axis=2))",
+    }
+    if view in parts:
+        return f"X = {parts[view]}\n"
+    if view == "letters":
+        return (
+            "power = np.abs(np.fft.rfft(waves * np.hanning(waves.shape[1]), axis=1)[:, 1:1201]) ** 2\n"
+            "X = np.log(power.reshape(len(waves), 12, -1).mean(axis=2) + 1e-6)\n"
+        )
+    # Both halves apart, by pitch, and how the loudness swells.
+    return (
+        "half = waves.reshape(len(waves), 2, -1)\n"
+        "power = np.abs(np.fft.rfft(half * np.hanning(half.shape[2]), axis=2)[:, :, 1:601]) ** 2\n"
+        "bands = np.log(power.reshape(len(waves), 2, 20, -1).mean(axis=3) + 1e-6).reshape(len(waves), -1)\n"
+        "loudness = (waves**2).reshape(len(waves), 150, -1).mean(axis=2)\n"
+        "swell = np.abs(np.fft.rfft(loudness - loudness.mean(axis=1, keepdims=True), axis=1))[:, 1:21]\n"
+        "X = np.column_stack([bands, np.log(swell + 1e-6)])\n"
+    )
+
+
+def _raw_around(plan: Plan, view: View) -> str:
+    """Samples around the ones that are lost."""
+    reach = {"one": 1, "two": 2, "third": 12, "letters": 40}.get(view, 90)
+    start, many = plan.rule["params"]["gap"], plan.rule["params"]["values"]
+    before, after = f"waves[:, {start - reach} : {start}]", f"waves[:, {start + many} : {start + many + reach}]"
+    return f"X = np.column_stack([{before}, {after}])\n"
+
+
+def _raw_series(view: View) -> str:
+    """Of `READINGS`, which stands for the name they are read under."""
+    name = "READINGS"
+    parts = {
+        "one": f"{name}.mean(axis=1)[:, None]",
+        "two": f"np.column_stack([{name}.mean(axis=1), {name}.std(axis=1)])",
+        "third": f"{name}.reshape(len(both), 8, -1).mean(axis=2)",
+        "letters": f"np.abs(np.diff({name}, axis=1))",
+    }
+    swings = f"np.abs(np.fft.rfft({name} - {name}.mean(axis=1, keepdims=True), axis=1))[:, 1:]"
+    return f"X = {parts.get(view, f'np.column_stack([{name}, {swings}])')}\n"
+
+
+_RAW_FILES: Final[Mapping[str, Callable[[View], str]]] = MappingProxyType(
+    {"image": _raw_image, "audio": _raw_audio, "series": _raw_series}
+)

@@ -5,18 +5,24 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from sandmle.core.types.metrics import METRICS
-from sandmle.core.types.score import Prediction
+from sandmle.core.types.metrics import METRICS, METRICS_BY_TASK_TYPE
+from sandmle.plugins.llms.offline.roles.difficulty import Difficulty, difficulty_of
 from sandmle.plugins.llms.offline.roles.domain_industry import INDUSTRY
 from sandmle.plugins.llms.offline.roles.domain_public import PUBLIC
+from sandmle.plugins.llms.offline.roles.domain_services import SECTORS, SERVICES
 from sandmle.plugins.llms.offline.roles.domains import Domain
-from sandmle.plugins.llms.offline.roles.families.catalogue import FAMILIES
+from sandmle.plugins.llms.offline.roles.families.catalogue import FAMILIES, FIRST, pairs
+from sandmle.plugins.llms.offline.roles.families.compose import AND, composed
 from sandmle.plugins.llms.offline.roles.families.family import Ask, Family
-from sandmle.plugins.llms.offline.roles.noise import fitting
+from sandmle.plugins.llms.offline.roles.noise import FIRST as FIRST_NOISES
+from sandmle.plugins.llms.offline.roles.noise import NOISES, fitting
 from sandmle.plugins.llms.offline.roles.plan import with_tail
 from sandmle.plugins.llms.offline.roles.prompt import Question, Unanswerable
+from sandmle.plugins.llms.offline.roles.targets import draw_target, row_of
 
 DOMAINS = (*INDUSTRY, *PUBLIC)
+"""The domains that seeds without a difficulty are given."""
+ALL_DOMAINS = (*DOMAINS, *SERVICES)
 CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "log_loss")
 BINARY_METRICS = (*CLASS_METRICS, "roc_auc", "average_precision")
 VALUE_METRICS = ("rmse", "mae", "rmsle", "r2", "spearman")
@@ -34,17 +40,31 @@ def strategy(question: Question) -> dict[str, Any]:
     modality, task_type = seed.get("modality"), seed.get("task_type")
     if not isinstance(seed.get("dna", {}), Mapping):
         raise Unanswerable("The seed's 'dna' is not an object.")
-    allowed = _allowed_families(question)
+    allowed, difficulty = _allowed_families(question), difficulty_of(seed.get("dna", {}))
     families = [
         one
-        for one in FAMILIES
-        if one.modality == modality and task_type in one.task_types and (not allowed or one.name in allowed)
+        for one in (FIRST if difficulty is None else FAMILIES)
+        if one.modality == modality and one.plays(str(task_type)) and (not allowed or one.name in allowed)
     ]
-    if not families:
+    joined = [] if difficulty is None else _pairs(str(modality), str(task_type), allowed)
+    if not families and not joined:
         raise Unanswerable(f"No rule family is known for {modality!r} and {task_type!r}.")
-    # Neighbouring drafts differ in family and domain; what they share is drawn.
-    family = families[(index + rng.randrange(len(families))) % len(families)]
-    return _Draft(seed, family, rng, _titles(question)).answer(_known_metrics(question))
+    if joined and (not families or rng.random() < (difficulty or Difficulty()).two_rules):
+        family = composed(*rng.choice(joined))
+    else:
+        # Neighbouring drafts differ in family and domain; what they share is drawn.
+        family = families[(index + rng.randrange(len(families))) % len(families)]
+    return _Draft(seed, family, rng, _titles(question), difficulty).answer(_known_metrics(question))
+
+
+def _pairs(modality: str, task_type: str, allowed: tuple[str, ...]) -> list[tuple[Family, Family]]:
+    """Two rules at once, where that is allowed by the names of both or by their common one."""
+    return [
+        (first, second)
+        for first, second in pairs(modality)
+        if composed(first, second).plays(task_type)
+        and (not allowed or {first.name, second.name} <= {*allowed} or f"{first.name}{AND}{second.name}" in allowed)
+    ]
 
 
 def _titles(question: Question) -> tuple[str, ...]:
@@ -69,15 +89,25 @@ def _known_metrics(question: Question) -> tuple[str, ...]:
 class _Draft:
     """One strategy while it is being drawn."""
 
-    def __init__(self, seed: Mapping[str, Any], family: Family, rng: Random, taken: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        seed: Mapping[str, Any],
+        family: Family,
+        rng: Random,
+        taken: tuple[str, ...],
+        difficulty: Difficulty | None,
+    ) -> None:
         self.seed, self.family, self.rng, self.taken = seed, family, rng, taken
+        self.difficulty = difficulty
         self.task_type: str = seed["task_type"]
         self.dna: Mapping[str, Any] = seed.get("dna", {})
         self.domain = self._domain()
 
     def _domain(self) -> Domain:
         """A domain whose title is not taken yet, where there is one."""
-        order = self.rng.sample(DOMAINS, len(DOMAINS))
+        pool = DOMAINS if self.difficulty is None else ALL_DOMAINS
+        pool = tuple(one for one in pool if SECTORS.get(one.name) == self.dna.get("sector")) or pool
+        order = self.rng.sample(pool, len(pool))
         free = [one for one in order if not any(one.name in title for title in self.taken)]
         return (free or order)[0]
 
@@ -93,38 +123,55 @@ class _Draft:
             numbers=int(min(8, max(5, self._number("numeric_columns", 7)))),
             classes=self._classes(metric),
             image_size=int(min(16, max(12, 2 * round(self._number("image_size", 12) / 2)))),
+            labels=int(min(4, max(3, self._number("labels", 3)))) if self.task_type == "multilabel" else 0,
         )
         params = self.family.draw(self.rng, ask)
-        target = self._target(metric, ask, params)
-        noise = self._noise(params)
+        target = draw_target(
+            self.task_type,
+            metric,
+            self.family,
+            self.domain,
+            params,
+            self.rng,
+            classes=ask.classes,
+            minority=self._number("minority_share", 0.42),
+        )
+        noise = self._noise(params, target)
+        if self.difficulty is not None:
+            self.difficulty.apply(params, noise)
         rule: dict[str, Any] = {"params": params, "target": target}
         if self.task_type == "classification" and self.family.ordered:
             rule["softness"] = round(self.rng.uniform(0.08, 0.16), 3)
-        image = self.family.modality == "image"
-        return {
+        files = bool({"image", "audio", "series"} & set(self.family.material))
+        train = (100, 201) if self.difficulty is None else self.difficulty.train_rows
+        answer = {
             "title": self._title(target),
             "domain": self.domain.name,
             "scenario": self._scenario(target),
             "modality": self.family.modality,
             "task_type": self.task_type,
             "metric": metric,
-            "train_rows": self.rng.randrange(100, 201, 5),
+            "train_rows": self.rng.randrange(*train, 5),
             "public_board_rows": self.rng.randrange(200, 301, 20),
-            "private_board_rows": self.rng.randrange(400, 601, 20) if image else self.rng.randrange(1000, 1401, 50),
+            "private_board_rows": self.rng.randrange(400, 601, 20) if files else self.rng.randrange(1000, 1401, 50),
             "columns": self._columns(params, noise, target),
             "rule_family": self.family.name,
             "hidden_rule": with_tail(self.family.sentence, rule),
             "noise_families": list(noise),
             "noise": with_tail(" ".join(self._noise_sentences(noise)), noise),
         }
+        return answer | ({"shared_files": ["edges.csv"]} if "graph" in self.family.material else {})
 
     def _metric(self, offered: tuple[str, ...]) -> str:
         """The seed's own metric in one of three drafts, else any that fits."""
-        if self.task_type == "regression":
-            fit: tuple[str, ...] = VALUE_METRICS
-        else:
-            fit = BINARY_METRICS if self._number("classes", 2) <= 2 else CLASS_METRICS
+        if self.task_type == "classification":
+            fit: tuple[str, ...] = BINARY_METRICS if self._number("classes", 2) <= 2 else CLASS_METRICS
             fit = (*fit, "qwk") if self.family.ordered else fit
+            fit = fit if self.difficulty is None else (*fit, "f1_weighted", "mcc", "brier")
+        elif self.difficulty is None:
+            fit = VALUE_METRICS
+        else:
+            fit = METRICS_BY_TASK_TYPE[self.task_type]
         usable = [name for name in fit if name in offered]
         if not usable:
             raise Unanswerable(f"None of the metrics offered fits {self.task_type}.")
@@ -132,7 +179,7 @@ class _Draft:
         return str(wished) if wished in usable and self.rng.random() < 1 / 3 else self.rng.choice(usable)
 
     def _classes(self, metric: str) -> int:
-        if self.task_type == "regression":
+        if self.task_type != "classification":
             return 0
         if metric == "qwk":
             return 4
@@ -140,53 +187,18 @@ class _Draft:
             return 2
         return int(min(4, max(2, self._number("classes", 2))))
 
-    def _target(self, metric: str, ask: Ask, params: Mapping[str, Any]) -> dict[str, Any]:
-        if self.task_type == "regression":
-            value = self.rng.choice(self.domain.values)
-            return {
-                "name": value.name,
-                "meaning": value.meaning,
-                "title": value.title,
-                "middle": value.middle,
-                "spread": value.spread,
-            }
-        several = self.domain.several
-        chosen = self.domain.binary if ask.classes == 2 and self.family.ordered else several
-        named = {"name": chosen.name, "meaning": chosen.meaning, "title": chosen.title}
-        if not self.family.ordered:
-            return self._kinds(params)
-        if metric == "qwk":
-            named["meaning"] += ", from 0 (" + several.classes[0] + ") to 3 (" + several.classes[3] + ")"
-            return named | {"classes": ["0", "1", "2", "3"], "shares": [0.25, 0.25, 0.25, 0.25]}
-        if ask.classes == 2:
-            minority = min(0.5, max(0.35, self._number("minority_share", 0.42)))
-            if METRICS[metric].prediction is Prediction.LABEL:
-                minority = max(0.42, minority)
-            return named | {"classes": list(chosen.classes), "shares": [round(1 - minority, 2), round(minority, 2)]}
-        count = ask.classes
-        return named | {"classes": list(chosen.classes[:count]), "shares": [round(1 / count, 4)] * count}
-
-    def _kinds(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """A target whose classes are given by the rule itself: topics, groups of endings, motifs."""
-        row = self.domain.note if self.family.modality == "text" else "picture"
-        if "topics" in params:
-            classes = list(params["topics"])
-            return self._named("desk", f"desk that has to deal with the {row}", f"Routing of {row}s", classes)
-        count = len(params["endings"] if "endings" in params else params["glyphs"])
-        classes = self.rng.sample(["alder", "birch", "cedar", "dahlia", "elder", "fir"], count)
-        if "endings" in params:
-            return self._named("maker", f"maker of the parts named in the {row}", f"Part makers in {row}s", classes)
-        return self._named("origin", "code name of the origin given by an expert", "Origin of pictures", classes)
-
-    @staticmethod
-    def _named(name: str, meaning: str, title: str, classes: list[str]) -> dict[str, Any]:
-        return {"name": name, "meaning": meaning, "title": title, "classes": classes, "shares": []}
-
-    def _noise(self, params: dict[str, Any]) -> dict[str, Any]:
-        """The target's own noise and one or two more; more gaps where the seed has gaps."""
-        target_noise, *others = fitting(self.family, self.task_type)
-        chosen = [target_noise, *self.rng.sample(others, min(len(others), self.rng.choice((1, 2))))]
-        return {noise.name: noise.draw(self.rng, params) for noise in chosen}
+    def _noise(self, params: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
+        """The target's own noise and some more, as many as the difficulty has."""
+        known = FIRST_NOISES if self.difficulty is None else NOISES
+        target_noise, *others = fitting(self.family, self.task_type, known)
+        counts = (1, 2) if self.difficulty is None else self.difficulty.noises
+        chosen = [target_noise, *self.rng.sample(others, min(len(others), self.rng.choice(counts)))]
+        noise = {one.name: one.draw(self.rng, params) for one in chosen}
+        if "class-imbalance" in noise:
+            rare = noise["class-imbalance"]["minority"]
+            count = len(target["classes"])
+            target["shares"] = [round((1 - rare) / (count - 1), 4)] * (count - 1) + [rare]
+        return noise
 
     def _noise_sentences(self, noise: Mapping[str, Any]) -> list[str]:
         return [one.sentence for one in fitting(self.family, self.task_type) if one.name in noise]
@@ -196,11 +208,19 @@ class _Draft:
     ) -> list[dict[str, str]]:
         row = self._row()
         columns = [{"name": f"{_slug(row)}_id", "kind": "id", "meaning": f"number of the {row}"}]
-        if self.family.modality == "text":
-            columns.append({"name": "text", "kind": "text", "meaning": f"the {row}, in lower case"})
-        elif self.family.modality == "image":
+        material = self.family.material
+        if "text" in material:
+            note = row if self.family.modality == "text" else self.domain.note
+            columns.append({"name": "text", "kind": "text", "meaning": f"the {note}, in lower case"})
+        elif "image" in material:
             meaning = f"path of the {self.domain.picture}, a grey PNG of {params['size']} by {params['size']} pixels"
             columns.append({"name": "image", "kind": "image", "meaning": meaning})
+        elif "audio" in material:
+            meaning = "path of the recording, a WAV file of 8000 samples a second, 16 bits, one channel"
+            columns.append({"name": "sound", "kind": "audio", "meaning": meaning})
+        elif "series" in material:
+            meaning = f"path of the readings of the {row}, a CSV file with the columns `step` and `reading`"
+            columns.append({"name": "series", "kind": "series", "meaning": meaning})
         shown = [{"name": name, "kind": kind, "meaning": meaning} for name, kind, meaning in params.pop("columns", ())]
         for twin, name in noise.get("look-alike-columns", {}).get("twins", {}).items():
             meaning = next(one["meaning"] for one in shown if one["name"] == name)
@@ -208,10 +228,18 @@ class _Draft:
                 self.rng.randrange(len(shown) + 1),
                 {"name": twin, "kind": "number", "meaning": f"{meaning} (taken again with a second instrument)"},
             )
-        return [*columns, *shown, {"name": target["name"], "kind": "target", "meaning": target["meaning"]}]
+        if "idle-estimate" in noise:
+            meaning = "estimate that another department made earlier, in points"
+            place = self.rng.randrange(len(shown) + 1)
+            shown.insert(place, {"name": noise["idle-estimate"]["column"], "kind": "number", "meaning": meaning})
+        asked = target.get("columns") or [[target["name"], target["meaning"]]]
+        targets = [{"name": name, "kind": "target", "meaning": meaning} for name, meaning in asked]
+        if "series" in material and "history" in material:
+            shown = []
+        return [*columns, *shown, *targets]
 
     def _row(self) -> str:
-        return {"tabular": self.domain.row, "text": self.domain.note, "image": "picture"}[self.family.modality]
+        return row_of(self.family, self.domain)
 
     def _title(self, target: Mapping[str, Any]) -> str:
         """A title none of the accepted tasks bears."""
@@ -223,11 +251,25 @@ class _Draft:
         return base
 
     def _scenario(self, target: Mapping[str, Any]) -> str:
+        row, picture, note = self.domain.row, self.domain.picture, self.domain.note
+        beside = f"picture ({picture})" if "image" in self.family.material else f"text ({note})"
         source = {
-            "tabular": f"Each row is one {self.domain.row}.",
-            "text": f"Each row is one {self.domain.note}, a short text.",
-            "image": f"Each row is one {self.domain.picture}.",
+            "tabular": f"Each row is one {row}.",
+            "text": f"Each row is one {note}, a short text.",
+            "image": f"Each row is one {picture}.",
+            "multimodal": f"Each row is one {row}, with readings and a {beside}.",
+            "graph": f"Each row is one {row}; `edges.csv` tells which of them are linked, in train and test alike.",
+            "audio": f"Each row is a short recording made at one {row}.",
+            "series": f"Each row is one {row} with its readings in time.",
         }[self.family.modality]
+        asked = target.get("columns")
+        if asked:
+            names = ", ".join(f"`{name}`" for name, _ in asked)
+            return (
+                f"{self.domain.purpose} {source} To be predicted are {names}; the table of columns tells what they are."
+            )
+        if self.task_type == "ranking":
+            return f"{self.domain.purpose} {source} They are to be ordered by `{target['name']}`: {target['meaning']}."
         return f"{self.domain.purpose} {source} To be predicted is `{target['name']}`: {target['meaning']}."
 
 

@@ -36,6 +36,13 @@ def _data(plan: Plan) -> str:
         "|---|---|---|",
     ]
     lines += [f"| `{one['name']}` | {one['kind']} | {one['meaning']} |" for one in plan.columns]
+    if plan.targets[1:]:
+        many = (
+            "Any number of the labels may apply to a row"
+            if plan.task_type == "multilabel"
+            else "All of them are asked for"
+        )
+        lines += ["", f"{len(plan.targets)} columns are targets: `test.csv` does not have them. {many}."]
     if plan.classes:
         lines += ["", f"The classes are {', '.join(f'`{name}`' for name in sorted(plan.classes))}."]
     lines += ["", "The data was collected in daily work and is not free of mistakes."]
@@ -53,6 +60,14 @@ def _submission(plan: Plan, evaluation: dict[str, Any]) -> str:
     order = sorted(plan.classes)
     if plan.prediction is Prediction.LABEL:
         holds = f"`{plan.target}` holds one of the classes as written in `train.csv`"
+    elif plan.prediction is Prediction.LABELS:
+        holds = "each label's column holds the probability, between 0 and 1, that the row has that label"
+    elif plan.task_type == "ranking":
+        holds = (
+            f"`{plan.target}` holds a number by which the rows are ordered, the highest first; only their order counts"
+        )
+    elif plan.targets[1:]:
+        holds = "each column after the first holds a number"
     elif plan.prediction is Prediction.VALUE:
         holds = f"`{plan.target}` holds a number"
     elif len(order) == 2:
@@ -71,6 +86,12 @@ def _files(plan: Plan, files: Any) -> str:
     public = [path.removeprefix("public/") for path in paths if not path.startswith("private/")]
     tables = [path for path in public if "/" not in path] or ["train.csv", "test.csv", "sample_submission.csv"]
     lines = ["## Files", "", *[f"- `{path}`" for path in sorted(tables)]]
-    if plan.modality == "image":
-        lines.append("- `images/`: the pictures, named in the column `image`")
+    told = {
+        "image": "- `images/`: the pictures, named in the column `image`",
+        "audio": "- `sounds/`: the recordings, named in the column `sound`",
+        "series": "- `series/`: the readings of each row, named in the column `series`",
+        "graph": "  `edges.csv` has one line for every link between two rows of `train.csv` and `test.csv`, by their "
+        "ids in the columns `node` and `linked_to`; a link has no direction",
+    }
+    lines += [line for kind, line in told.items() if kind in plan.material]
     return "\n".join(lines)

@@ -13,9 +13,11 @@ from pydantic import BaseModel
 
 from sandmle.core.contracts.synthesis import Dossier
 from sandmle.core.types.message import Message
+from sandmle.core.types.metrics import METRICS_BY_TASK_TYPE
 from sandmle.core.types.synthesis import Development, Evaluation, Seed, Strategy, Writing
-from sandmle.plugins.llms.offline.roles.families.catalogue import FAMILIES
+from sandmle.plugins.llms.offline.roles.families.catalogue import FAMILIES, FIRST, family_named
 from sandmle.plugins.llms.offline.roles.player import play
+from sandmle.plugins.synthesizer.role_config import StrategistConfig
 from sandmle.plugins.synthesizer.roles import DataStrategist, MlDeveloper, MlopsEngineer, TechnicalWriter
 
 MAKERS = {
@@ -24,16 +26,17 @@ MAKERS = {
     "mlops-engineer": MlopsEngineer(),
     "technical-writer": TechnicalWriter(),
 }
-KINDS = [(family.name, task_type) for family in FAMILIES for task_type in family.task_types]
+KINDS = [(family.name, task_type) for family in FIRST for task_type in family.task_types]
+LATER = [(family.name, task_type) for family in FAMILIES if family not in FIRST for task_type in family.task_types]
 
 
-def make_seed(modality: str, task_type: str, **dna: float) -> Seed:
+def make_seed(modality: str, task_type: str, **dna: float | str) -> Seed:
     return Seed(
         seed_id="a-seed",
         title="A seed",
         modality=modality,
         task_type=task_type,
-        metric="accuracy" if task_type == "classification" else "rmse",
+        metric=METRICS_BY_TASK_TYPE[task_type][0],
         dna={"rows": 500, "numeric_columns": 6, "classes": 3, "image_size": 8, **dna},
         source="test",
     )
@@ -44,6 +47,9 @@ def make_dossier(seed: Seed, index: int = 0, rng_seed: int = 1, accepted: tuple[
 
 
 def conversation(role: str, dossier: Dossier) -> list[Message]:
+    only = dossier.seed.dna.get("only")
+    if role == "data-strategist" and only:
+        return DataStrategist(config=StrategistConfig(families=(str(only),))).prompt(dossier)
     return MAKERS[role].prompt(dossier)
 
 
@@ -115,6 +121,19 @@ def make_draft(dossier: Dossier, folder: Path) -> Draft:
         folder=folder,
         dossier=dossier,
     )
+
+
+def find_later(
+    name: str, task_type: str, wanted: Callable[[dict[str, Any]], bool], difficulty: str = "medium", limit: int = 300
+) -> Iterator[Dossier]:
+    """The same for seeds that wish for a difficulty, which may be given any family, one of two rules included."""
+    family = family_named(name)
+    assert family is not None
+    for index in range(limit):
+        seed = make_seed(family.modality, task_type, classes=2 + index % 3, difficulty=difficulty, only=name)
+        dossier = make_dossier(seed, index=index, rng_seed=1000 + index)
+        if wanted(json.loads(play(conversation("data-strategist", dossier)))):
+            yield dossier
 
 
 def find_dossiers(

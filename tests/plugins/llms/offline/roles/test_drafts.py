@@ -14,6 +14,7 @@ from sandmle.core.engine.submissions import parse_submission
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Direction
 from sandmle.plugins.llms.offline.roles.families.catalogue import family_named
+from sandmle.plugins.llms.offline.roles.noise import FIRST as FIRST_NOISES
 from sandmle.plugins.llms.offline.roles.noise import fitting
 from sandmle.plugins.llms.offline.roles.strategist import BINARY_METRICS, VALUE_METRICS
 from sandmle.plugins.synthesizer.files import check_files
@@ -43,7 +44,7 @@ def draft(kind: tuple[str, str], tmp_path: Path) -> Draft:
 def test_every_family_meets_the_contract_under_every_noise(kind: tuple[str, str], tmp_path: Path) -> None:
     family = family_named(kind[0])
     assert family is not None
-    unseen = {noise.name for noise in fitting(family, kind[1])}
+    unseen = {noise.name for noise in fitting(family, kind[1], FIRST_NOISES)}
 
     def new(plan: dict[str, Any]) -> bool:
         return not unseen.isdisjoint(plan["noise_families"])

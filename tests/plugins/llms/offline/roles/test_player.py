@@ -7,15 +7,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from sandmle.core.engine.mixes import MIXES
 from sandmle.core.types.message import Message
+from sandmle.core.types.task import Modality, TaskType
+from sandmle.plugins.llms.offline.roles.domain_services import SECTORS
 from sandmle.plugins.llms.offline.roles.families.catalogue import FAMILIES
 from sandmle.plugins.llms.offline.roles.noise import NOISES
 from sandmle.plugins.llms.offline.roles.player import ROLES, play
-from sandmle.plugins.llms.offline.roles.strategist import DOMAINS
+from sandmle.plugins.llms.offline.roles.strategist import ALL_DOMAINS, DOMAINS
 from sandmle.plugins.synthesizer import prompts
 from sandmle.plugins.synthesizer.role_config import StrategistConfig
 from sandmle.plugins.synthesizer.roles import DataStrategist
@@ -92,10 +95,16 @@ def test_importing_the_player_loads_nothing_heavy() -> None:
 
 
 def test_it_knows_enough_families_noises_and_domains() -> None:
-    assert len(FAMILIES) >= 10
-    assert {family.modality for family in FAMILIES} == {"tabular", "text", "image"}
-    assert len(NOISES) >= 6
-    assert len({domain.name for domain in DOMAINS}) == len(DOMAINS) >= 12
+    assert len({family.name for family in FAMILIES}) == len(FAMILIES) >= 40
+    # Rows of several parts are made of two families each.
+    assert {family.modality for family in FAMILIES} == {*get_args(Modality)} - {"multimodal"}
+    assert {task_type for family in FAMILIES for task_type in family.task_types} == {*get_args(TaskType)} - {"ranking"}
+    assert len({noise.name for noise in NOISES}) == len(NOISES) >= 24
+    assert len({domain.name for domain in ALL_DOMAINS}) == len(ALL_DOMAINS) > len(DOMAINS) >= 12
+
+
+def test_every_domain_is_of_a_sector_that_mixes_count_and_every_sector_has_one() -> None:
+    assert {SECTORS[domain.name] for domain in ALL_DOMAINS} == set(MIXES["paper"].sectors)
 
 
 def test_every_family_can_be_drawn(kind: tuple[str, str]) -> None:

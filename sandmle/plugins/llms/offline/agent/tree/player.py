@@ -10,7 +10,7 @@ from typing import Final
 from sandmle.core.types.message import Message
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Direction, Prediction
-from sandmle.plugins.llms.offline.agent.facts import Facts, find_metric, read_facts
+from sandmle.plugins.llms.offline.agent.facts import Facts, asks_several, find_metric, read_facts
 from sandmle.plugins.llms.offline.agent.player import Strength
 from sandmle.plugins.llms.offline.agent.tree.prompts import Request, Wish, look_of, read_request
 from sandmle.plugins.llms.offline.agent.weak import Care, quick_cell
@@ -68,8 +68,10 @@ def _quick(request: Request, rng: random.Random) -> str:
     debugging = request.wish is Wish.DEBUG
     # A beginner forgets either thing now and then, until told.
     care = Care(missing=debugging or rng.random() < 0.5, names=debugging or rng.random() < 0.7, negative=debugging)
-    regression, probabilities = prediction is Prediction.VALUE, prediction is Prediction.PROBABILITY
-    code = quick_cell(regression, probabilities, care, rng, "repair" if debugging else "model")
+    regression = prediction is Prediction.VALUE
+    chances = prediction in (Prediction.PROBABILITY, Prediction.LABELS)
+    stage, several = "repair" if debugging else "model", asks_several(request.task)
+    code = quick_cell(regression, chances, care, rng, stage, several=several)
     # Measured on the rows that were fitted, as a beginner does.
     scoring = 'print(f"Validation score: {model.score(features(train), train[target]):.6g} (higher is better)")'
     return f"{code}\n{scoring}"

@@ -24,6 +24,8 @@ class Ask:
     """Classes wanted; 0 for a value."""
     image_size: int
     """Side of a square image, pixels."""
+    labels: int = 0
+    """Labels wanted, any number of which may apply to a row; 0 where the task is another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,20 +33,32 @@ class Family:
     """One way for labels to follow from features."""
 
     name: str
-    modality: Literal["tabular", "text", "image"]
+    modality: Literal["tabular", "text", "image", "multimodal", "graph", "audio", "series"]
     task_types: tuple[str, ...]
     sentence: str
     """The rule in words, for the hidden part of the strategy."""
     draw: Callable[[Random, Ask], dict[str, Any]]
     """Draws parameters. `columns` in them lists the data columns as `[name, kind, meaning]`."""
     script: Callable[[Params], str]
-    """Lines of the generator: from `rng` and `ROWS` to the data and `signal` (or `kind`, a class index)."""
+    """Lines of the generator: from `rng` and `ROWS` to the data and what the target is made of: `signal`, or `kind` (a
+    class index), or `marks` (rows by labels, 0 or 1), or `hidden` (rows by values to be restored)."""
     features: Callable[[Params, Level], str]
     """Lines of a solution: from `both` to the matrix `X`."""
     ordered: bool = True
     """Whether the rule gives a signal to be cut into classes; otherwise it gives the class itself."""
     unusable_noise: tuple[str, ...] = ()
     """Noise families that would hide this rule altogether."""
+    parts: tuple[str, ...] = ()
+    """What a row consists of, where that is not the modality's own name: `tabular`, `text`, `image`, `graph`."""
+
+    @property
+    def material(self) -> tuple[str, ...]:
+        """What a row consists of."""
+        return self.parts or (self.modality,)
+
+    def plays(self, task_type: str) -> bool:
+        """Whether the rule can be asked for in this type of task: what gives a value can be ranked by it."""
+        return task_type in self.task_types or (task_type == "ranking" and "regression" in self.task_types)
 
 
 def literal(value: Any, indent: int = 0) -> str:

@@ -28,7 +28,8 @@ def _draw_motif(rng: Random, ask: Ask) -> dict[str, Any]:
     }
 
 
-def _glyph_lines(params: Params, count: int) -> str:
+def glyph_lines(params: Params, count: int) -> str:
+    """Lines that define `glyphs`, the first `count` marks as arrays of 0 and 1."""
     glyphs = dict(list(params["glyphs"].items())[:count])
     shapes = "\n".join(f"    {name!r}: {rows!r}," for name, rows in glyphs.items())
     return f"""GLYPHS = {{
@@ -41,7 +42,7 @@ glyphs = [np.array([[mark == "#" for mark in row] for row in one], dtype=float) 
 def _motif_script(params: Params) -> str:
     return f"""
 SIZE = {params["size"]}
-{_glyph_lines(params, 9)}
+{glyph_lines(params, 9)}
 # One kind of mark is printed several times, wherever it falls (over the rim it goes on at the other side).
 # The ground has a slightly different tone for each kind.
 kind = rng.integers(0, len(glyphs), ROWS)
@@ -59,8 +60,13 @@ for row in range(ROWS):
 def _motif_features(params: Params, level: Level) -> str:
     many = len(params["glyphs"])
     pooled = "answer.max(axis=(1, 2))" if level == "full" else "answer.std(axis=(1, 2))"
+    return matched_lines(params, many if level == "full" else max(1, many - 1), pooled)
+
+
+def matched_lines(params: Params, count: int, pooled: str) -> str:
+    """Lines of a solution that look for the first `count` marks everywhere; `pooled` sums up each `answer`."""
     return f"""
-{_glyph_lines(params, many if level == "full" else max(1, many - 1))}
+{glyph_lines(params, count)}
 
 def matched(glyph):
     flat = pixels - pixels.mean(axis=(1, 2), keepdims=True)

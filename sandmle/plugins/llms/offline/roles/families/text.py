@@ -19,13 +19,18 @@ STEMS: Final = words(
 ENDINGS: Final = words("ator imes onk ulex avid erro osty inga")
 
 
-def _topics(rng: Random, ask: Ask, count: int) -> dict[str, list[str]]:
+def draw_topics(rng: Random, ask: Ask, count: int) -> dict[str, list[str]]:
+    """Topics of the domain, each with its words."""
     return {name: list(bag) for name, bag in rng.sample(ask.domain.topics, count)}
 
 
 def draw_lead(rng: Random, ask: Ask) -> dict[str, Any]:
     """Topics, and how often one is mentioned."""
-    return {"topics": _topics(rng, ask, min(ask.classes, 4)), "filler": list(FILLER), "mentions": rng.choice((3, 4))}
+    return {
+        "topics": draw_topics(rng, ask, min(ask.classes, 4)),
+        "filler": list(FILLER),
+        "mentions": rng.choice((3, 4)),
+    }
 
 
 def _lead_script(params: Params) -> str:
@@ -73,7 +78,11 @@ def lead_features(params: Params, level: Level) -> str:
 
 
 def _draw_topic(rng: Random, ask: Ask) -> dict[str, Any]:
-    return {"topics": _topics(rng, ask, min(ask.classes, 4)), "filler": list(FILLER), "mentions": rng.choice((4, 5))}
+    return {
+        "topics": draw_topics(rng, ask, min(ask.classes, 4)),
+        "filler": list(FILLER),
+        "mentions": rng.choice((4, 5)),
+    }
 
 
 def _topic_script(params: Params) -> str:

@@ -1,0 +1,1 @@
+"""What `benchmarks/synthesis.py` is made of."""
