@@ -57,8 +57,9 @@ def file_listing(dossier: Dossier) -> list[dict[str, object]]:
     public = {
         path.removeprefix("public/"): content for path, content in dossier.files.items() if path.startswith("public/")
     }
-    tables = sorted(path for path in public if path.endswith(".csv"))
-    media = sorted(path for path in public if not path.endswith(".csv"))
+    # Series are CSV files too, one a row, in a folder of their own.
+    tables = sorted(path for path in public if path.endswith(".csv") and "/" not in path)
+    media = sorted(path for path in public if path not in tables)
     shown: list[dict[str, object]] = [
         {"path": path, "bytes": len(public[path]), "head": _head(public[path])} for path in tables
     ]

@@ -274,6 +274,26 @@ async def test_a_draft_is_scored_and_its_submissions_compared(grader: LocalGrade
     assert await grader.bootstrap(ANSWERS.encode(), VALUE, "rmse", submissions[0], noise, rng_seed=1) == error
 
 
+async def test_halves_of_the_private_rows_score_every_submission(grader: LocalGrader):
+    noisy = random.Random(3)
+    rows = [f"{i},{y + noisy.gauss(0, 1)!r}\n" for i, y in enumerate(TRUTH)]
+    noise = ("id,y\n" + "".join(rows)).encode()
+    arguments = (ANSWERS.encode(), VALUE, "mae", [submission(0.0), noise, b"id,y\n"])
+    report = await grader.judge_draft(*arguments, halvings=3, rng_seed=1)
+    exact, spoiled, invalid = report.halves
+    assert (exact, invalid) == ((0.0,) * 6, (None,) * 6)
+    # Both halves together are all private rows, so that their mean is the whole score where halves are equal in size.
+    for at in range(0, 6, 2):
+        first, second = spoiled[at], spoiled[at + 1]
+        assert first is not None
+        assert second is not None
+        assert first != second
+        assert (first + second) / 2 == pytest.approx(report.scores[1].private, rel=0.05)
+    assert report.halves == (await grader.judge_draft(*arguments, halvings=3, rng_seed=1)).halves
+    assert report.halves != (await grader.judge_draft(*arguments, halvings=3, rng_seed=2)).halves
+    assert (await grader.judge_draft(*arguments)).halves == ()
+
+
 async def test_a_draft_whose_truth_leaves_the_metric_undefined_is_a_task_error(grader: LocalGrader):
     constant = "id,y,board\n0,1,private\n1,1,private\n2,1,public\n"
     with pytest.raises(TaskError, match="r2 is undefined"):

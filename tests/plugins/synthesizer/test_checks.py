@@ -71,6 +71,10 @@ def two_alike(task: TaskDraft, evidence: Evidence) -> tuple[TaskDraft, Evidence]
     return task, replace(evidence, agreement=0.995)
 
 
+def unsteady_ranks(task: TaskDraft, evidence: Evidence) -> tuple[TaskDraft, Evidence]:
+    return task, replace(evidence, halves={"whole": 0.85, "top": 0.2})
+
+
 def silver_below_bronze(task: TaskDraft, evidence: Evidence) -> tuple[TaskDraft, Evidence]:
     tiers = task.spec.thresholds
     return with_thresholds(task, silver=tiers.bronze, bronze=tiers.silver), evidence
@@ -136,6 +140,7 @@ def seen_before(task: TaskDraft, evidence: Evidence) -> tuple[TaskDraft, Evidenc
         ("population-size", a_small_population),
         ("population-size", two_alike),
         ("thresholds-order", silver_below_bronze),
+        ("steady-ranks", unsteady_ranks),
         ("threshold-margin", a_narrow_gap),
         ("threshold-margin", a_gap_below_the_boards_resolution),
         ("sample-beaten", a_strong_sample),
@@ -157,13 +162,25 @@ async def test_a_draft_that_violates_one_check_fails_exactly_that_one(accepted, 
 
 async def test_the_draft_itself_passes_every_check(accepted) -> None:
     assert run_checks(*accepted) == []
-    assert len(CHECKS) == 13
+    assert len(CHECKS) == 14
 
 
 async def test_another_task_on_the_same_subject_is_welcome(accepted) -> None:
     task, evidence = accepted
     other = task.spec.model_copy(update={"task_id": "tabular-other-0000", "title": "Glue", "rule_family": "steps"})
     assert run_checks(task, replace(evidence, accepted=(other,))) == []
+
+
+async def test_tasks_of_one_title_that_a_mix_made_are_told_apart_by_what_they_are_scored_and_spoilt_by(
+    accepted,
+) -> None:
+    task, evidence = accepted
+    before = task.spec.model_copy(update={"task_id": "tabular-other-0000"})
+    other = before.model_copy(update={"metric": before.metric.model_copy(update={"name": "mae"})})
+    wished = with_spec(task, dna={**task.spec.dna, "difficulty": "medium"})
+    assert run_checks(wished, replace(evidence, accepted=(other,))) == []
+    assert [one.check for one in run_checks(wished, replace(evidence, accepted=(before,)))] == ["near-duplicate"]
+    assert [one.check for one in run_checks(task, replace(evidence, accepted=(other,)))] == ["near-duplicate"]
 
 
 def probed(task: TaskDraft, evidence: Evidence, files: dict[str, bytes]) -> dict[str, float]:

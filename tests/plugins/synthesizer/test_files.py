@@ -96,7 +96,7 @@ def test_files_that_keep_the_contract_pass(files: Files) -> None:
         (without("public/p/8.png"), r"public/p/8.png is named in a table and was not written"),
         (edit(TRAIN, b"p/8.png", b"p/../../private/answers.csv"), "is not plain"),
         (edit(TRAIN, b"p/8.png", b"/etc/passwd"), "is not plain"),
-        (edit(TRAIN, b"p/8.png", b"p/9.png"), "two rows name the same image"),
+        (edit(TRAIN, b"p/8.png", b"p/9.png"), "two rows name the same file"),
         (lambda files: {**files, "public/notes.txt": b"the verdict is bright"}, "'public/notes.txt'"),
         (lambda files: {**files, "private/x": b"x"}, "belong to no row"),
         (lambda files: {**files, TRAIN: b"\xff\xfe"}, "not UTF-8"),
@@ -145,3 +145,45 @@ def test_negative_targets_are_refused_under_rmsle(files: Files) -> None:
 def test_a_huge_table_is_refused_unread() -> None:
     with pytest.raises(FaultError, match="at most"):
         parse_table({"x": b"," * (33 * 2**20)}, "x")
+
+
+def test_several_targets_and_shared_files_are_held_to_the_plan(files: Files) -> None:
+    plan = strategy(
+        modality="graph",
+        task_type="multilabel",
+        metric="label_log_loss",
+        shared_files=["edges.csv"],
+        columns=[
+            {"name": "door", "kind": "id", "meaning": "number"},
+            {"name": "film", "kind": "number", "meaning": "thickness"},
+            {"name": "wet", "kind": "target", "meaning": "1 where wet"},
+            {"name": "bent", "kind": "target", "meaning": "1 where bent"},
+        ],
+    )
+
+    def table(header: str, first: int, rows: int, *cells: str) -> bytes:
+        lines = [
+            ",".join([f"d{first + at}", *(cell.replace("@", str(at % 2)) for cell in cells)]) for at in range(rows)
+        ]
+        return "\n".join([header, *lines, ""]).encode()
+
+    boards = ["public"] * 200 + ["private"] * 300
+    answers = "\n".join(
+        ["door,wet,bent,board", *(f"d{100 + at},{at % 2},{at % 2},{boards[at]}" for at in range(500)), ""]
+    )
+    made = {
+        "public/train.csv": table("door,film,wet,bent", 0, 50, "0.5", "@", "@"),
+        "public/test.csv": table("door,film", 100, 500, "0.5"),
+        "public/sample_submission.csv": table("door,wet,bent", 100, 500, "0.5", "0.5"),
+        "private/oracle.csv": table("door,wet,bent", 100, 500, "0.9", "0.1"),
+        "private/answers.csv": answers.encode(),
+        "public/edges.csv": b"node,linked_to\nd0,d100\n",
+    }
+    assert check_files(made, plan).train.header == ("door", "film", "wet", "bent")
+    with pytest.raises(FaultError, match=r"edges\.csv"):
+        check_files({name: content for name, content in made.items() if name != "public/edges.csv"}, plan)
+    spoiled = made["public/train.csv"].replace(b"0.5,1,1", b"0.5,1,2")
+    with pytest.raises(FaultError, match="a label is 0 or 1"):
+        check_files({**made, "public/train.csv": spoiled}, plan)
+    with pytest.raises(FaultError, match="belong to no row"):
+        check_files(made, plan.model_copy(update={"shared_files": ()}))

@@ -176,6 +176,7 @@ images = np.where(blurred[:, None, None], 0.5 * images + 0.5 * soft, images)
 
 _ALL, _CLASS, _VALUE = ("tabular", "text", "image", "graph", "audio", "series"), ("classification",), ("regression",)
 _ANY = (*_CLASS, *_VALUE, "multilabel", "ranking")
+_PICTURES = (*_ANY, "reconstruction")
 
 FIRST: Final = (
     Noise(
@@ -255,7 +256,7 @@ FIRST: Final = (
     Noise(
         name="speckle",
         modalities=("image",),
-        task_types=_ANY,
+        task_types=_PICTURES,
         sentence="A share of all pixels is dead or hot.",
         draw=_draw_speckle,
         script=_speckle_script,
@@ -263,7 +264,7 @@ FIRST: Final = (
     Noise(
         name="occlusion",
         modalities=("image",),
-        task_types=_ANY,
+        task_types=_PICTURES,
         sentence="A dark square covers a part of some pictures.",
         draw=_draw_occlusion,
         script=_occlusion_script,
@@ -271,7 +272,7 @@ FIRST: Final = (
     Noise(
         name="blur",
         modalities=("image",),
-        task_types=_ANY,
+        task_types=_PICTURES,
         sentence="Some pictures are blurred.",
         draw=_draw_blur,
         script=_blur_script,
