@@ -12,12 +12,12 @@ from overhead_parts.clock import Account, PartClock
 from sandmle.core.contracts.grader import Grader
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.sandbox import Sandbox, SandboxSession
-from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeLimits, Scaffold, TaskView
+from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeLimits, Scaffold, TaskView, needed_actions
 from sandmle.core.engine.attempt import Crew
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions, ToolSpec
 from sandmle.core.types.sandbox import CellResult, FetchedFiles, FetchRefusal, IsolationLevel, SandboxLimits
 from sandmle.core.types.score import Grade
-from sandmle.core.types.trajectory import Action, FeedbackMode, Observation
+from sandmle.core.types.trajectory import Action, ActionKind, FeedbackMode, Observation
 
 CLIENT: Final = "our client of it"
 GRAPH: Final = "LangGraph and the scaffold"
@@ -64,6 +64,10 @@ class _Scaffold:
     @property
     def name(self) -> str:
         return self.inner.name
+
+    @property
+    def needs(self) -> frozenset[ActionKind]:
+        return needed_actions(self.inner)
 
     async def run(self, episode: EpisodeContext) -> None:
         account = self.clock.new_account()

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from sandmle.core.contracts.grader import Grader
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.sandbox import Sandbox
-from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeOver, Scaffold
+from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeOver, Scaffold, needed_actions
 from sandmle.core.engine.budget import Budget
 from sandmle.core.engine.deadlines import deadline
-from sandmle.core.engine.environment import Environment, Rules
+from sandmle.core.engine.environment import NEED_SESSION, Environment, Rules
 from sandmle.core.engine.leases import Leases
 from sandmle.core.engine.own_time import BlockedError
 from sandmle.core.engine.recording import NO_ACTION, RecordingContext, Sampling
@@ -70,6 +70,8 @@ class Attempt:
             task=self._task, sandbox=crew.sandbox, grader=crew.grader, rules=rules, leases=crew.leases
         ) as environment:
             view = await environment.reset()
+            if NEED_SESSION & needed_actions(crew.scaffold):
+                environment.open_ahead()
             context = RecordingContext(
                 view=view,
                 slot=self._slot,

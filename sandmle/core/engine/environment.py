@@ -4,6 +4,7 @@ The words are Gymnasium's: `reset`, `step`, terminated (ended by the agent), tru
 A score comes from the grader's typed verdict on the bytes of the submission file, never from any text.
 """
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -83,6 +84,7 @@ class Environment:
         self._rules = rules
         self._submissions = self._no_submissions()
         self._session: SandboxSession | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._is_going_on = False
         self._stack = AsyncExitStack()
         self._restarts = 0
@@ -109,18 +111,28 @@ class Environment:
         self._is_going_on = True
         return view_of(self._task)
 
-    async def open(self) -> None:
-        """Have a session; an agent thinks before it acts, and others may have the sandbox until then.
+    def open_ahead(self) -> None:
+        """Begin to open a session, so that it is there when the agent has thought. A failure is told by `open()`."""
+        if self._is_going_on and self._session is None and self._opening is None:
+            # While the agent thinks, waiting for a turn and for the session is waited for by nobody.
+            self._opening = asyncio.create_task(self._open_session(Queue(), {"start": 0.0}))
 
-        Every action that needs a session sees to this itself.
+    async def open(self) -> None:
+        """Have a session. Every action that needs one sees to this itself.
 
         Raises:
             SandboxError: no session can be had.
         """
         if not self._is_going_on:
             raise RuntimeError("the environment has no session: call reset() first, and step() no more once it is over")
-        if self._session is None:
-            await self._open_session()
+        if self._opening is not None:
+            try:
+                with _clock(self.seconds, "start"):
+                    await self._opening
+            finally:
+                self._opening = None
+        elif self._session is None:
+            await self._open_session(self.queue, self.seconds)
 
     async def step(self, action: Action, timeout_s: float | None = None) -> StepResult:
         """Execute one action.
@@ -154,7 +166,7 @@ class Environment:
             GraderError: the grader failed.
         """
         session = await self._opened()
-        with self._clock("grade"):
+        with _clock(self.seconds, "grade"):
             return StepResult(observation=await self._submissions.take(session))
 
     async def conclude(self) -> Grade | None:
@@ -172,10 +184,10 @@ class Environment:
 
     async def close(self) -> None:
         """End the session whatever its state. Idempotent; not cut short by cancellation."""
+        opening, self._opening = self._opening, None
         self._session, self._is_going_on = None, False
-        stack = self._stack.pop_all()
         with boundary(SandboxError, f"closing a session of sandbox {self._sandbox.name!r}"):
-            await see_through(stack.aclose(), CLOSE_DEADLINE_S)
+            await see_through(self._let_go(opening), CLOSE_DEADLINE_S)
 
     async def _run(self, code: str, timeout_s: float | None) -> StepResult:
         session = await self._opened()
@@ -183,7 +195,7 @@ class Environment:
         allowed = granted if timeout_s is None else max(0.0, min(granted, timeout_s))
         doing = f"running a cell in sandbox {self._sandbox.name!r}"
         async with self.queue.turn(self._leases.cells):
-            with self._clock("run"):
+            with _clock(self.seconds, "run"):
                 async with deadline(allowed + RUN_GRACE_S, SandboxError, doing):
                     result = await session.run(code, allowed)
         text = _shown(result)
@@ -226,10 +238,18 @@ class Environment:
         )
         return StepResult(observation=Observation(text=text, cell=CellStatus.TIMEOUT))
 
-    async def _open_session(self) -> None:
+    async def _let_go(self, opening: asyncio.Task[None] | None) -> None:
+        """End the session, or the opening of one that nobody has waited for, whatever that would have come to."""
+        if opening is not None:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            self._session = None
+        await self._stack.pop_all().aclose()
+
+    async def _open_session(self, queue: Queue, seconds: dict[str, float]) -> None:
         doing = f"opening a session in sandbox {self._sandbox.name!r}"
-        async with self.queue.turn(self._leases.starts):
-            with self._clock("start"):
+        async with queue.turn(self._leases.starts):
+            with _clock(seconds, "start"):
                 async with deadline(OPEN_DEADLINE_S, SandboxError, doing):
                     session = self._sandbox.session(
                         public_dir=self._task.layout.public, limits=self._rules.sandbox_limits
@@ -243,7 +263,7 @@ class Environment:
         # Whatever still runs is killed first, so that nobody writes while the file is read.
         async with deadline(CLOSE_DEADLINE_S, SandboxError, f"ending a session of sandbox {self._sandbox.name!r}"):
             await self._session.end()
-        with self._clock("grade"):
+        with _clock(self.seconds, "grade"):
             await self._submissions.collect(self._session)
         await self.close()
 
@@ -257,13 +277,14 @@ class Environment:
         assert self._session is not None
         return self._session
 
-    @contextmanager
-    def _clock(self, name: str) -> Iterator[None]:
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] += time.monotonic() - began
+
+@contextmanager
+def _clock(seconds: dict[str, float], name: str) -> Iterator[None]:
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        seconds[name] += time.monotonic() - began
 
 
 def view_of(task: Task) -> TaskView:

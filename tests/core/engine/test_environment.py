@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 import pytest_asyncio
 
@@ -48,6 +50,58 @@ async def test_the_agent_is_shown_the_public_side_only(open_environment, task, p
     )
     assert set(puppet_sandbox.shown) == {task.layout.public}
     assert puppet_sandbox.open_sessions == 1
+
+
+async def begun(puppet_sandbox):
+    """Some turns of the event loop, in which an opening gets as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return puppet_sandbox.opened
+
+
+async def test_a_session_opened_ahead_is_there_when_it_is_wanted(open_environment, puppet_sandbox):
+    environment = await open_environment()
+    environment.open_ahead()
+    environment.open_ahead()
+    assert await begun(puppet_sandbox) == 1
+    await environment.step(run("write 0.25"))
+    await environment.open()
+    assert (puppet_sandbox.opened, puppet_sandbox.open_sessions) == (1, 1)
+    await environment.close()
+    assert puppet_sandbox.open_sessions == 0
+
+
+async def test_an_opening_ahead_that_failed_is_told_when_the_session_is_wanted(open_environment, puppet_sandbox):
+    environment = await open_environment()
+    puppet_sandbox.refuse_sessions = 1
+    environment.open_ahead()
+    assert await begun(puppet_sandbox) == 0
+    with pytest.raises(SandboxError, match="no session to be had"):
+        await environment.open()
+    await environment.open()
+    assert puppet_sandbox.open_sessions == 1
+
+
+async def test_an_opening_that_nobody_waited_for_is_ended_with_the_environment(open_environment, puppet_sandbox):
+    environment = await open_environment()
+    for refused, opening_s in ((1, 0.0), (0, 600.0)):
+        puppet_sandbox.refuse_sessions, puppet_sandbox.opening_s = refused, opening_s
+        await environment.reset()
+        environment.open_ahead()
+        await begun(puppet_sandbox)
+        await environment.close()
+    assert (puppet_sandbox.opened, puppet_sandbox.open_sessions) == (0, 0)
+
+
+async def test_waiting_for_a_session_opened_ahead_counts_as_its_start(open_environment, puppet_sandbox):
+    environment = await open_environment()
+    puppet_sandbox.opening_s = 0.2
+    environment.open_ahead()
+    await environment.open()
+    waited_s = environment.seconds["start"]
+    assert waited_s > 0.1
+    await environment.open()
+    assert environment.seconds["start"] == waited_s
 
 
 async def test_validate_only_tells_the_format_and_no_score(open_environment):
