@@ -3,10 +3,11 @@
     python benchmarks/overhead.py --json out.json
 
 Episodes of every scaffold are played with a provider that answers at once, through litellm and LangGraph, in the real
-sandbox, graded and recorded. What is left is ours: it is charged to its parts. Side by side, in turns, so that a
-machine getting busier favours none: a bare loop that does nothing but the work, a loop that runs every program as a
-new process, as MLE-Dojo does, and AIDE's own package, in an environment that is made for it (`--aide-env` keeps it).
-Then as many episodes at once are run over HTTP against a server that takes two seconds a reply.
+sandbox, graded and recorded. What is left is ours: it is charged to its parts. The clock that tells them takes time of
+its own, so every run is played without it too, and that one tells what all of it takes. Side by side, in turns, so
+that a machine getting busier favours none: a bare loop that does nothing but the work, a loop that runs every program
+as a new process, as MLE-Dojo does, and AIDE's own package, in an environment that is made for it (`--aide-env` keeps
+it). Then as many episodes at once are run over HTTP against a server that takes two seconds a reply.
 """
 
 import argparse
@@ -115,6 +116,7 @@ def _step(rounds: Sequence[Played]) -> dict[str, Any]:
         "holds": took <= LIMIT_MS,
         "elapsed_ms": median(one.elapsed_ms() for one in rounds),
         "parts_ms": {name: median(one[name] for one in parts) for name in parts[0]},
+        "clock_ms": median(one.clock_ms() for one in rounds),
         "steps": sum(one.steps for one in rounds),
     }
 
@@ -126,6 +128,7 @@ def _row(played: Played) -> dict[str, Any]:
         "steps": played.steps,
         "turns": played.turns,
         "parts_ms": played.parts_ms(),
+        "clock_ms": played.clock_ms(),
     }
 
 
@@ -143,6 +146,7 @@ def _beside(
 
 
 def _spent(runs: Sequence[Played], *, by_attempt: bool = False) -> dict[str, float]:
+    runs = [one.unwatched or one for one in runs]
     counts = [one.turns / 2 if by_attempt else one.steps for one in runs]
     return {
         "elapsed_ms": median(one.elapsed_s / count * 1e3 for one, count in zip(runs, counts, strict=True)),

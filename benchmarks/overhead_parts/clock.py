@@ -2,13 +2,15 @@
 
 Coroutines are driven by hand: between one suspension and the next they run on this thread and nothing else does, so
 the thread's own clock tells what they took, whatever else waits or competes. Tasks that a part starts are its own.
+Driving them takes time too; stopped, the clock does nothing, so that a run can be compared with one that it watches.
 """
 
 import asyncio
 import time
 import types
 from collections import Counter
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -46,12 +48,26 @@ class PartClock:
         self.totals: Counter[str] = Counter()
         """Nanoseconds by part, over everything."""
         self.accounts: list[Account] = []
+        self._stopped = False
         self._running: list[Place] = []
         self._since = time.thread_time_ns()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Charge the tasks of a loop, from now on, to the part that starts them."""
         loop.set_task_factory(self._make_task)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Charge nobody inside the block, and stay out of the way."""
+        loop = asyncio.get_running_loop()
+        factory = loop.get_task_factory()
+        loop.set_task_factory(None)
+        self._stopped = True
+        try:
+            yield
+        finally:
+            self._stopped = False
+            loop.set_task_factory(factory)
 
     def new_account(self) -> Account:
         account = Account()
@@ -60,6 +76,8 @@ class PartClock:
 
     async def charged(self, work: Coroutine[Any, Any, Any], part: str, account: Account | None = None) -> Any:
         """Await `work` and charge it to `part` of an account, by default the one that is charged already."""
+        if self._stopped:
+            return await work
         around = _PLACE.get()
         place = Place(part, account or (around.account if around else None))
         token = _PLACE.set(place)

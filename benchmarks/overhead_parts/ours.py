@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -45,6 +45,8 @@ class Played:
     """Nanoseconds on the event loop's thread by part."""
     step_parts: tuple[Counter[str], ...]
     """The same of each step."""
+    unwatched: "Played | None" = None
+    """The same once more without the clock that tells the parts, whose own work is no part of a step."""
 
     def parts_ms(self) -> dict[str, float]:
         """Milliseconds a step by part: the median where steps are charged, else an equal share."""
@@ -57,8 +59,25 @@ class Played:
             OTHERS: self.others_cpu_s / self.steps * 1e3,
         }
 
+    def cpu_ms(self) -> float:
+        """Milliseconds of processor time for each step, the mean, everything but the model included."""
+        return (self.host_cpu_s + self.others_cpu_s - self.totals[MODEL] / 1e9) / self.steps * 1e3
+
     def step_ms(self) -> float:
-        """Milliseconds of processor time that the median step takes, everything but the model included."""
+        """Milliseconds of processor time that the median step takes, everything but the model and the clock included.
+
+        Which step is the median one is told by the clock; what all of them take, by the run that it did not watch.
+        """
+        if self.unwatched is None:
+            return self._watched_step_ms()
+        model_ms = self.totals[MODEL] / self.steps / 1e6
+        return self._watched_step_ms() * (self.unwatched.cpu_ms() - model_ms) / self.cpu_ms()
+
+    def clock_ms(self) -> float:
+        """Milliseconds of processor time by which the clock made the median step longer."""
+        return self._watched_step_ms() - self.step_ms()
+
+    def _watched_step_ms(self) -> float:
         unclaimed = sum(map(self._unclaimed_ms, CHARGED_TO_STEPS))
         others = sum(took for name, took in self.parts_ms().items() if name not in CHARGED_TO_STEPS)
         return self._median_ms(*CHARGED_TO_STEPS) + unclaimed + others
@@ -73,11 +92,20 @@ class Played:
 
     def elapsed_ms(self) -> float:
         """Milliseconds that passed for each step of the whole, the scripted model's own left out."""
-        return (self.elapsed_s - self.totals[MODEL] / 1e9) / self.steps * 1e3
+        elapsed_s = (self.unwatched or self).elapsed_s
+        return (elapsed_s - self.totals[MODEL] / 1e9) / self.steps * 1e3
 
 
 async def play(toolkit: Toolkit, task: Task, scaffold: str, episodes: int, folder: Path, clock: PartClock) -> Played:
-    """Play that many episodes of one task at once and record them in `folder`."""
+    """Play that many episodes of one task at once and record them below `folder`, without the clock and with it."""
+    folder.mkdir()
+    with clock.stopped():
+        unwatched = await _play(toolkit, task, scaffold, episodes, folder / "unwatched", clock)
+    watched = await _play(toolkit, task, scaffold, episodes, folder / "watched", clock)
+    return replace(watched, unwatched=unwatched)
+
+
+async def _play(toolkit: Toolkit, task: Task, scaffold: str, episodes: int, folder: Path, clock: PartClock) -> Played:
     settings = toolkit.override({"run.scaffold": scaffold, **_options(scaffold)})
     plan = Plan(run_id=folder.name, tasks=[task], group_size=episodes, concurrency=episodes, infrastructure_retries=0)
     async with open_chat_model(settings, f"{PREFIX}/{scaffold}") as model, open_crew(settings, model) as crew:

@@ -83,6 +83,41 @@ async def test_what_is_thrown_in_and_out_passes_through(clock):
     assert clock._running == []
 
 
+async def test_a_stopped_clock_charges_nobody(clock):
+    async def part():
+        await asyncio.create_task(asyncio.sleep(0))
+        work(0.01)
+        return "done"
+
+    loop = asyncio.get_running_loop()
+    clock.attach(loop)
+    factory = loop.get_task_factory()
+    try:
+        with clock.stopped():
+            assert await clock.charged(part(), "part", clock.new_account()) == "done"
+            assert loop.get_task_factory() is None
+        assert loop.get_task_factory() is factory
+    finally:
+        loop.set_task_factory(None)
+    assert not clock.totals
+
+
+def test_a_step_takes_what_it_takes_unwatched(clock):
+    from overhead_parts.ours import Played
+
+    figures = {"steps": 2, "turns": 2, "elapsed_s": 1.0, "step_parts": ()}
+    unwatched = Played(**figures, host_cpu_s=0.006, others_cpu_s=0.002, totals=Counter())
+    steps = (Counter({"litellm": 1_000_000}), Counter({"litellm": 3_000_000}))
+    totals = Counter({"litellm": 4_000_000, "the model itself": 2_000_000})
+    watched = Played(
+        **{**figures, "step_parts": steps}, host_cpu_s=0.010, others_cpu_s=0.004, totals=totals, unwatched=unwatched
+    )
+    # Of 6 ms a step the model is 1 left out already; unwatched it is 4 less 1, so that half of the 6 is left.
+    assert watched.cpu_ms() == pytest.approx(6)
+    assert watched.step_ms() == pytest.approx(sum(watched.parts_ms().values()) / 2)
+    assert watched.clock_ms() == pytest.approx(watched.step_ms())
+
+
 def test_the_time_of_children_counts():
     from overhead_parts.processes import tree_cpu_s
 
@@ -127,7 +162,7 @@ def test_the_table_says_what_does_not_hold():
     figures = {
         "episodes": 64,
         "processors": 2,
-        "step": {**row, "holds": True, "parts_ms": {"litellm": 1.0}},
+        "step": {**row, "holds": True, "parts_ms": {"litellm": 1.0}, "clock_ms": 0.5},
         "scaffolds": {"react": row},
         "side_by_side": {"bare loop": row},
         "left_out": "the peer: it cannot be had",
@@ -135,5 +170,6 @@ def test_the_table_says_what_does_not_hold():
     }
     text = as_text(figures)
     assert "at most 5: holds" in text
+    assert "less the clock that told the parts  -0.500" in text
     assert "90.0% of what it can do; at least 95%: DOES NOT HOLD" in text
     assert "the peer: it cannot be had" in text
