@@ -15,10 +15,13 @@ __all__ = ["CustomLLM", "close_clients", "exceptions", "litellm", "quiet_litellm
 
 
 def quiet_litellm() -> None:
-    """Turn off what litellm does unasked: telemetry, tokenizer downloads, banners on stdout."""
+    """Turn off what litellm does unasked: telemetry, tokenizer downloads, banners on stdout, a groundless warning."""
     litellm.telemetry = False
     litellm.disable_hf_tokenizer_download = True
     litellm.suppress_debug_info = True
+    # It has a call made in a thread and awaits it afterwards. When a deadline or a budget ends the reply in between,
+    # nobody awaits what the thread has made, which sent nothing and holds nothing, and Python says so on stderr.
+    warnings.filterwarnings("ignore", r"coroutine '[\w.]*completion\w*' was never awaited", RuntimeWarning)
     # The first reply builds pydantic schemas whose warnings are litellm's business and nobody else's.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

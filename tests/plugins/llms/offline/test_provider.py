@@ -1,5 +1,11 @@
 """The offline models, asked through litellm like any other."""
 
+import asyncio
+import gc
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from sandmle.core.conformance.llm import check_chat_model
@@ -49,3 +55,40 @@ def test_registering_twice_leaves_one_provider():
     register_players()
     register_players()
     assert sum(item["provider"] == "offline" for item in litellm.custom_provider_map) == 1
+
+
+class Held(ThreadPoolExecutor):
+    """Begins nothing before it is told to."""
+
+    def __init__(self):
+        super().__init__(max_workers=1)
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def submit(self, work, /, *words, **more):
+        def later():
+            self.begun.set()
+            self.go_on.wait(60)
+            return work(*words, **more)
+
+        return super().submit(later)
+
+
+def test_a_reply_that_is_given_up_early_leaves_no_warning_behind():
+    held = Held()
+
+    async def give_up():
+        asyncio.get_running_loop().set_default_executor(held)
+        asking = asyncio.create_task(open_model("offline/agent").reply(TASK, ReplyOptions()))
+        while not held.begun.is_set():
+            await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.wait({asking})
+        assert asking.cancelled()
+        held.go_on.set()
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        asyncio.run(give_up())
+        held.shutdown()
+        gc.collect()
+    assert not [one for one in warned if "never awaited" in str(one.message)]
