@@ -68,5 +68,7 @@ def sandmle_register_seed_sources() -> "Sequence[Spec[SeedSource]]":
 def sandmle_register_commands(app: "typer.Typer") -> None:
     """Add `sandmle seeds`."""
     from sandmle.plugins.seeds.commands import register
+    from sandmle.plugins.seeds.owndata.commands import register_benchmark
 
+    register_benchmark()
     register(app)

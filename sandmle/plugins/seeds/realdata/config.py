@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 def default_folder() -> Path:
-    """`sandmle/realdata` in the user's cache folder."""
+    """`sandmle/realdata-2` in the user's cache folder; the number is the protocol's."""
     cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "sandmle" / "realdata"
+    return (Path(cache) if cache else Path.home() / ".cache") / "sandmle" / "realdata-2"
 
 
 class RealDataConfig(BaseModel):

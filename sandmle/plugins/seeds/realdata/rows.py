@@ -29,6 +29,9 @@ FEWEST_ROWS: Final = 40
 LEAST_OF_A_CLASS: Final = 5
 """Training rows of every class."""
 
+TRIES: Final = 50
+"""Draws of the training rows, before rows of rare classes are put among them on purpose."""
+
 ID, TARGET, TEXT, IMAGE = "id", "target", "text", "image"
 
 
@@ -39,12 +42,16 @@ class Split:
     view: View
     ids: tuple[int, ...]
     data: Any
-    """(rows, columns) or (rows, side, side) array, or a list of texts."""
+    """(rows, columns) or (rows, side, side) array, a list of texts, or with a `header` a list of rows of cells."""
     target: tuple[str, ...]
     """As written in the files."""
     counts: RowCounts
     private: npt.NDArray[np.bool_]
     """(test rows,): who grades."""
+    header: tuple[str, ...] | None = None
+    """Names of the columns, where the rows are cells as a user's file has them."""
+    id_column: str = ID
+    target_column: str = TARGET
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -56,15 +63,23 @@ class Split:
         prediction = METRICS[self.view.metric].prediction
         several = prediction is Prediction.PROBABILITY and len(self.classes) > 2
         return SubmissionFormat(
-            id_column=ID,
-            target_columns=self.classes if several else (TARGET,),
+            id_column=self.id_column,
+            target_columns=self.classes if several else (self.target_column,),
             prediction=prediction,
             classes=self.classes,
         )
 
 
-def split_rows(view: View, data: Any, target: npt.NDArray[Any], rng_seed: str) -> Split:
-    """Draw one split; the same arguments give the same one."""
+def split_rows(view: View, data: Any, target: npt.NDArray[Any], rng_seed: str, **columns: Any) -> Split:
+    """Draw one split; the same arguments give the same one.
+
+    Args:
+        view: what is asked of the data.
+        data: see `Split.data`.
+        target: (rows,) classes, values, or text as it is to be written.
+        rng_seed: names the random stream.
+        columns: `header`, `id_column` and `target_column` of a user's table.
+    """
     rng = random.Random(rng_seed)
     rows = _distinct(view, data)
     train = min(MAX_TRAIN, round(TRAIN_SHARE * len(rows)))
@@ -74,37 +89,51 @@ def split_rows(view: View, data: Any, target: npt.NDArray[Any], rng_seed: str) -
     order = _order(rows, written, train, rng, classes=view.task_type == "classification")[: train + test]
     private = np.zeros(test, dtype=bool)
     private[rng.sample(range(test), test - public)] = True
+    as_list = view.modality == "text" or columns
     return Split(
         view=view,
         ids=tuple(rng.sample(range(100_000, 1_000_000), len(order))),
-        data=[data[at] for at in order] if view.modality == "text" else np.asarray(data)[order],
+        data=[data[at] for at in order] if as_list else np.asarray(data)[order],
         target=tuple(written[at] for at in order),
         counts=RowCounts(train=train, public_board=public, private_board=test - public),
         private=private,
+        **columns,
     )
 
 
 def _distinct(view: View, data: Any) -> list[int]:
     """Rows whose features no earlier row has: a copy in the training rows would give its answer away."""
-    keys = [one if view.modality == "text" else np.asarray(one).tobytes() for one in data]
+    keys = [one if isinstance(one, str | tuple) else np.asarray(one).tobytes() for one in data]
     return sorted({key: at for at, key in reversed(list(enumerate(keys)))}.values())
 
 
 def _order(rows: Sequence[int], written: Sequence[str], train: int, rng: random.Random, *, classes: bool) -> list[int]:
     order = list(rows)
-    while True:
+    for _ in range(TRIES):
         rng.shuffle(order)
         known = Counter(written[at] for at in order[:train])
         if not classes or min(known[name] for name in set(written)) >= LEAST_OF_A_CLASS:
             return order
+    # A rare class seldom falls among so few rows by chance: its first rows go to the front, and the rest as drawn.
+    seen: Counter[str] = Counter()
+    front: list[int] = []
+    rest: list[int] = []
+    for at in order:
+        seen[written[at]] += 1
+        (front if seen[written[at]] <= LEAST_OF_A_CLASS else rest).append(at)
+    known_rows = front + rest[: train - len(front)]
+    rng.shuffle(known_rows)
+    return known_rows + rest[train - len(front) :]
 
 
 def _written(view: View, target: npt.NDArray[Any]) -> list[str]:
+    if target.dtype.kind == "U":
+        return [str(value) for value in target.tolist()]
     if view.task_type == "regression":
         return [f"{float(value):.6g}" for value in target]
     if view.metric == "qwk":
         return [str(int(value)) for value in target]
-    return [str(value) if isinstance(value, str) else f"class_{int(value)}" for value in target.tolist()]
+    return [f"class_{int(value)}" for value in target.tolist()]
 
 
 def public_files(split: Split) -> dict[str, bytes]:
@@ -114,10 +143,13 @@ def public_files(split: Split) -> dict[str, bytes]:
     rows = [[str(number), *line] for number, line in zip(split.ids, cells, strict=True)]
     known = [[*row, answer] for row, answer in zip(rows[:train], split.target[:train], strict=True)]
     return {
-        "train.csv": _csv([[ID, *header, TARGET], *known]),
-        "test.csv": _csv([[ID, *header], *rows[train:]]),
+        "train.csv": _csv([[split.id_column, *header, split.target_column], *known]),
+        "test.csv": _csv([[split.id_column, *header], *rows[train:]]),
         "sample_submission.csv": _csv(
-            [[ID, *split.form.target_columns], *[[str(number), *_usual(split)] for number in split.ids[train:]]]
+            [
+                [split.id_column, *split.form.target_columns],
+                *[[str(number), *_usual(split)] for number in split.ids[train:]],
+            ]
         ),
         **files,
     }
@@ -126,10 +158,13 @@ def public_files(split: Split) -> dict[str, bytes]:
 def answers_file(split: Split) -> bytes:
     """`private/answers.csv`."""
     rows = zip(split.ids[split.counts.train :], split.target[split.counts.train :], split.private, strict=True)
-    return _csv([[ID, TARGET, "board"], *[[str(at), value, "private" if own else "public"] for at, value, own in rows]])
+    head = [split.id_column, split.target_column, "board"]
+    return _csv([head, *[[str(at), value, "private" if own else "public"] for at, value, own in rows]])
 
 
 def _features(split: Split) -> tuple[list[str], list[list[str]], dict[str, bytes]]:
+    if split.header is not None:
+        return list(split.header), [list(row) for row in split.data], {}
     if split.view.modality == "text":
         return [TEXT], [[" ".join(text.split())] for text in split.data], {}
     if split.view.modality == "image":

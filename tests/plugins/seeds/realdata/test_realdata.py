@@ -16,7 +16,9 @@ from sandmle.core.types.score import Medal
 from sandmle.plugins.seeds.builtin import VIEWS
 from sandmle.plugins.seeds.realdata.benchmark import RealData
 from sandmle.plugins.seeds.realdata.config import RealDataConfig, default_folder
-from sandmle.plugins.seeds.realdata.references import reference_scores, references
+from sandmle.plugins.seeds.realdata.population import references
+from sandmle.plugins.seeds.realdata.protocol import as_lines, benchmark_document
+from sandmle.plugins.seeds.realdata.references import reference_scores
 from sandmle.plugins.seeds.realdata.rows import MAX_TRAIN, answers_file, public_files, split_rows
 from sandmle.plugins.seeds.shelf import Shelf
 
@@ -53,7 +55,7 @@ def test_medals_are_for_boards_of_a_hundred_rows_and_human_rank_for_all(made):
     for spec in specs.values():
         assert spec.rows.train <= MAX_TRAIN
         assert math.isnan(spec.thresholds.gold) == math.isnan(spec.thresholds.median) == (spec.rows.private_board < 100)
-        assert len(spec.solutions) >= 20
+        assert len(spec.solutions) >= 200
     assert math.isnan(specs["iris-species"].thresholds.bronze)
     assert specs["diabetes-progression"].thresholds.gold > specs["diabetes-progression"].thresholds.bronze
 
@@ -90,6 +92,31 @@ def test_a_directory_that_was_altered_is_refused(made, tmp_path):
         RealData(RealDataConfig(path=copy, repeats=1, seed_ids=MADE)).task_dirs()
 
 
+def test_a_directory_of_an_older_protocol_is_refused(made, tmp_path):
+    import shutil
+
+    copy = tmp_path / "real"
+    shutil.copytree(made, copy)
+    spec = copy / "real-iris-species-0-0" / "task.toml"
+    spec.write_text(spec.read_text().replace('realdata = "2"', 'realdata = "1"'))
+    with pytest.raises(TaskError, match="older protocol; remove it"):
+        RealData(RealDataConfig(path=copy, repeats=1, seed_ids=MADE)).task_dirs()
+
+
+def test_the_benchmark_is_written_down_with_what_plain_solutions_reach(made):
+    document = benchmark_document([task.layout.root for task in list_tasks(made)], 0, 1)
+    assert min(document["protocol"]["population"].values()) >= 200
+    tasks = {one["data"]: one for one in document["tasks"]}
+    assert {one["board"] >= 200 for one in tasks.values()} == {True}
+    assert tasks["iris-species"]["thresholds"]["gold"] is None
+    constant, forest = (tasks["library-kind"]["baselines"][name] for name in ("constant", "forest"))
+    assert (constant["score"], constant["medal"]) == (0.5, "none")
+    assert constant["human_rank"] < forest["human_rank"] <= 1
+    rank = sum(one["baselines"]["linear"]["human_rank"] for one in tasks.values()) / 3
+    assert document["baselines"]["linear"]["human_rank"] == pytest.approx(rank)
+    assert "3 tasks of 3 data sets" in as_lines(document)[0]
+
+
 def test_an_unknown_seed_is_named():
     with pytest.raises(TaskError, match="did you mean 'iris-species'"):
         RealData(RealDataConfig(seed_ids=("iris-specie",))).task_dirs()
@@ -121,7 +148,7 @@ def test_a_split_parts_distinct_rows_and_repeats_differ(seed_id):
 def test_reference_solutions_have_names_of_their_own_and_learn_something():
     for modality in ("tabular", "text", "image"):
         names = [one.name for one in references(modality)]
-        assert len(set(names)) == len(names)
+        assert len(set(names)) == len(names) >= 200
     one = view("wine-cultivar")
     data, target = one.load(Shelf())
     scores = reference_scores(split_rows(one, data, np.asarray(target), "a"))
@@ -131,4 +158,4 @@ def test_reference_solutions_have_names_of_their_own_and_learn_something():
 
 def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_folder() == tmp_path / "sandmle" / "realdata"
+    assert default_folder() == tmp_path / "sandmle" / "realdata-2"
