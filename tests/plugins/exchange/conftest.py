@@ -2,11 +2,12 @@
 
 import importlib.util
 import json
-import random
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,23 +15,12 @@ from typer.testing import CliRunner, Result
 
 from sandmle.cli import build_app
 from sandmle.core.engine.store import open_store
-from sandmle.core.engine.tasks import write_task as write_draft
 from sandmle.core.engine.toolkit import open_toolkit
 from sandmle.core.types.episode import Episode, Outcome, Timings
 from sandmle.core.types.message import Message, ModelReply, Reasoning, ToolCall, Usage
-from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.reward import RewardBreakdown
 from sandmle.core.types.sandbox import CellStatus, IsolationLevel
-from sandmle.core.types.score import Direction, Grade, Medal, Prediction, Thresholds
-from sandmle.core.types.synthesis import TaskDraft
-from sandmle.core.types.task import (
-    MetricRecord,
-    Provenance,
-    RowCounts,
-    SubmissionFormat,
-    TaskSpec,
-    ThresholdRecord,
-)
+from sandmle.core.types.score import Direction, Grade, Medal, Thresholds
 from sandmle.core.types.trajectory import (
     Action,
     ActionKind,
@@ -141,136 +131,70 @@ CALLING = (
 """Native calls, one of which is no JSON."""
 
 
+UNRULY = (
+    said("system", "You compete."),
+    said("user", "Go."),
+    spoken(0, "First."),
+    spoken(1, "Second, at once."),
+    said("user", "one"),
+    said("system", "two"),
+    spoken(2, "I run it.", tool_calls=(ToolCall(call_id="c", name="run_python", arguments='{"code": "1"}'),)),
+    said("tool", "ran", tool_call_id="c"),
+    said("user", "Go on."),
+    spoken(3, "Done."),
+)
+"""Twice said and twice shown in a row, a system's word in the middle, words beside a call."""
+
+
 def lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def needs(*packages: str) -> None:
-    """Skip, by name, what only another project's package can show."""
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
-        pytest.skip(f"read back by {', '.join(missing)}: not installed here; see docs/exchange.md")
+CONSUMERS_PYTHON = "CONSUMERS_PYTHON"
+"""Environment variable: an interpreter that has the packages of the projects which read what we export."""
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What a hand-written task is scored by, and what its answers hold."""
+def read_back(*packages: str) -> Callable[..., Any]:
+    """What runs a program on files where other projects' packages are, and gives back the JSON it prints.
 
-    metric: str
-    classes: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ("target",)
+    They are looked for here and in the interpreter that `CONSUMERS_PYTHON` names, since they need versions of Python
+    and of other packages that are not ours. Where they are not, the test says so and is skipped.
+    """
+    look = "import importlib.util, sys; print(*[n for n in sys.argv[1:] if not importlib.util.find_spec(n)])"
+    for python in filter(None, (os.environ.get(CONSUMERS_PYTHON), sys.executable)):
+        words = [python, "-c", look, *packages]
+        if not (missing := subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()):
+            break
+    else:
+        pytest.skip(f"read back by {', '.join(missing)}, not installed here: {CONSUMERS_PYTHON}, see docs/exchange.md")
 
-    @property
-    def prediction(self) -> Prediction:
-        return METRICS[self.metric].prediction
+    def run(program: str, *words: object) -> Any:
+        done = subprocess.run(
+            [python, "-W", "ignore", "-c", program, *map(str, words)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
 
-
-COLOURS = ("blue", "green", "red")
-KINDS = (
-    *(Kind(metric) for metric in ("rmse", "mae", "rmsle", "r2", "spearman")),
-    *(Kind(metric, COLOURS) for metric in ("accuracy", "balanced_accuracy", "f1_macro")),
-    Kind("qwk", ("1", "10", "2")),
-    *(Kind(metric, ("no", "yes")) for metric in ("roc_auc", "average_precision", "log_loss")),
-    Kind("log_loss", COLOURS, COLOURS),
-    Kind("accuracy", ("False", "True")),
-)
-"""Every metric, and every form of labels and probabilities."""
-ROWS = 24
-PATTERN = (0, 1, 1, 0, 2, 0, 1, 2, 2, 1, 0, 0, 2, 1, 2, 0, 1, 0, 0, 2, 1, 2, 1, 1)
-"""Classes by row, so that both boards have all of them."""
+    return run
 
 
-def truth_of(kind: Kind, row: int) -> str:
-    return kind.classes[PATTERN[row] % len(kind.classes)] if kind.classes else repr(0.5 + (row * 37 % 11) / 7)
+def _by_hand() -> ModuleType:
+    # Folders of tests are no packages, so a neighbour is loaded by its path.
+    path = Path(__file__).parent / "tasks_by_hand.py"
+    spec = importlib.util.spec_from_file_location("exchange_tasks_by_hand", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def answers_of(kind: Kind) -> bytes:
-    column = "target" if len(kind.targets) > 1 else kind.targets[0]
-    rows = [f"{100 + row},{truth_of(kind, row)},{'public' if row % 3 == 0 else 'private'}" for row in range(ROWS)]
-    return ("\n".join([f"row_id,{column},board", *rows]) + "\n").encode()
-
-
-def submission(kind: Kind, noise: float, rng_seed: int = 0) -> bytes:
-    """A valid submission whose predictions are wrong the more, the more noise there is."""
-    rng = random.Random(f"{rng_seed}/{kind}")
-    lines_ = [",".join(("row_id", *kind.targets))]
-    for row in rng.sample(range(ROWS), ROWS):
-        truth = truth_of(kind, row)
-        if kind.prediction is Prediction.VALUE:
-            cells = [repr(abs(float(truth) + rng.gauss(0, 1) * noise))]
-        elif kind.prediction is Prediction.LABEL:
-            cells = [rng.choice(kind.classes) if rng.random() < noise else truth]
-        elif len(kind.targets) == 1:
-            cells = [repr(min(1.0, max(0.0, (truth == kind.classes[1]) + rng.uniform(-1, 1) * noise)))]
-        else:
-            cells = [repr((truth == name) + rng.random() * noise / 3) for name in kind.targets]
-            cells = [repr(min(1.0, float(cell))) for cell in cells]
-        lines_.append(",".join([str(100 + row), *cells]))
-    return ("\n".join(lines_) + "\n").encode()
-
-
-def write_task(folder: Path, kind: Kind, task_id: str, *, modality: str = "tabular", **parts: Any) -> Path:
-    """A task directory with a board of twenty scores. `parts`: answers, board or classes of another kind."""
-    direction = METRICS[kind.metric].direction
-    best, step = (0.999, -0.05) if direction is Direction.MAXIMIZE else (0.001, 0.11)
-    board = parts.get("board") or "rank,score\n" + "".join(
-        f"{place + 1},{best + step * place:.5f}\n" for place in range(20)
-    )
-    scores = [float(line.split(",")[1]) for line in board.split()[1:]]
-    spec = TaskSpec(
-        task_id=task_id,
-        title=f"Guess the {task_id}: 'quoted'",
-        domain="orchards",
-        modality=modality,  # type: ignore[arg-type]
-        task_type="classification" if kind.classes else "regression",
-        rule_family="hand-written",
-        noise_families=(),
-        metric=MetricRecord(name=kind.metric, direction=direction),
-        submission=SubmissionFormat(
-            id_column="row_id",
-            target_columns=kind.targets,
-            prediction=kind.prediction,
-            classes=parts.get("classes", kind.classes),
-        ),
-        rows=RowCounts(train=3, public_board=8, private_board=16),
-        dna={},
-        thresholds=parts.get("thresholds")
-        or ThresholdRecord(gold=scores[1], silver=scores[3], bronze=scores[7], median=(scores[9] + scores[10]) / 2),
-        solutions=(),
-        checks_passed=(),
-        provenance=Provenance(
-            generator_model="hand",
-            rng_seed=0,
-            index=0,
-            seed_id="none",
-            prompt_sha256={},
-            versions={},
-            content_sha256={},
-        ),
-    )
-    test = "row_id,weight\n" + "".join(f"{100 + row},{row}\n" for row in range(ROWS))
-    public = {
-        "train.csv": b"row_id,weight,target\n1,2,3\n",
-        "test.csv": test.encode(),
-        "sample_submission.csv": submission(kind, 0.9),
-        **({"images/100.png": b"png"} if modality == "image" else {}),
-    }
-    private = {"answers.csv": parts.get("answers") or answers_of(kind), "leaderboard.csv": board.encode()}
-    draft = TaskDraft(spec=spec, description=f"# {task_id}\n\nGuess it.\n", public=public, private=private)
-    return write_draft(folder, draft).layout.root
-
-
-def write_all(folder: Path, *kinds: Kind) -> Path:
-    """A folder with a task of every kind, or of those given."""
-    for number, kind in enumerate(kinds or KINDS):
-        modality = ("tabular", "text", "image")[number % 3]
-        write_task(folder, kind, f"task-{number:02d}-{kind.metric.replace('_', '-')}", modality=modality)
-    return folder
+BY_HAND = _by_hand()
 
 
 @pytest.fixture
 def write_tasks(tmp_path: Path) -> Callable[..., Path]:
-    return lambda *kinds: write_all(tmp_path / "tasks", *kinds)
+    return lambda *kinds: BY_HAND.write_all(tmp_path / "tasks", *kinds)
 
 
 @pytest.fixture(scope="session")
@@ -284,13 +208,16 @@ def make() -> SimpleNamespace:
         reward=reward,
         talk=TALK,
         calling=CALLING,
+        unruly=UNRULY,
         lines=lines,
-        needs=needs,
-        Kind=Kind,
-        kinds=KINDS,
-        submission=submission,
-        write_task=write_task,
-        write_all=write_all,
+        read_back=read_back,
+        can_import=lambda name: importlib.util.find_spec(name) is not None,
+        Kind=BY_HAND.Kind,
+        kinds=BY_HAND.KINDS,
+        colours=BY_HAND.KINDS[11],
+        submission=BY_HAND.submission,
+        write_task=BY_HAND.write_task,
+        write_all=BY_HAND.write_all,
     )
 
 
@@ -314,6 +241,19 @@ def program(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     monkeypatch.setenv("SANDMLE_PLUGINS", "")
     app = build_app(open_toolkit())
     return lambda *words: CliRunner().invoke(app, list(map(str, words)))
+
+
+@pytest.fixture
+def export_tasks(program: Callable[..., Result]) -> Words:
+    """`sandmle export tasks`, whose summary is given back; `code` is the exit code that it must have."""
+
+    def run(*words: object, code: int = 0) -> Any:
+        done = program("export", "tasks", *words, "--json")
+        if done.exit_code != code:
+            raise done.exception or AssertionError(done.output)
+        return json.loads(done.stdout)
+
+    return run
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from sandmle.core.engine.grading_worker import Materials, grade
+from sandmle.core.engine.tasks import read_spec
 from sandmle.core.errors import UsageError
 
 EVALUATOR = """
@@ -148,6 +150,22 @@ def test_the_bundles_own_list_is_held_against_what_is_there(taken):
     _, _, _, report = taken
     assert report["missing"] == ["lost"]
     assert report["imported"] == 1 + len(KEPT_WITH)
+
+
+def test_what_is_exported_in_that_layout_is_taken_in_again(make, sandmle, tmp_path):
+    kind = make.Kind("mae")
+    task = make.write_task(tmp_path / "tasks", kind, "apples")
+    sandmle("export", "tasks", tmp_path / "tasks", "--format", "sandmle-release", "-o", tmp_path / "bundle")
+    done = sandmle("import", "sandmle-release", tmp_path / "bundle", "-o", tmp_path / "out", "--deadline", 60, "--json")
+    (found,) = json.loads(done.stdout)["tasks"]
+    stated = read_spec(task)
+    assert (found["imported"], found["direction"]) == (True, "min")
+    assert found["thresholds"] == stated.thresholds.model_dump()
+    sample = grade(Materials().of(task), (task / "public" / "sample_submission.csv").read_bytes())
+    assert (found["sample_score"], found["truth_score"]) == (sample["score"], 0.0)
+    # The layout's own defects, and a training file of three rows.
+    assert {defect["check"] for defect in found["defects"]} == {"size"}
+    assert not list((tmp_path / "out" / "apples" / "public").glob("*answer*"))
 
 
 def test_what_is_no_bundle_is_refused(program, tmp_path):

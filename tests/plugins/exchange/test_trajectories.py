@@ -52,9 +52,33 @@ def test_each_segment_is_a_conversation_of_its_own(make, write_run, export, tmp_
 def test_sharegpt_names_the_speakers_as_its_readers_do(make, write_run, export, tmp_path):
     export(write_run(make.episode(make.calling)), "--format", "sharegpt", "-o", tmp_path / "out.jsonl")
     (line,) = make.lines(tmp_path / "out.jsonl")
-    speakers = [turn["from"] for turn in line["conversations"]]
-    assert speakers == ["human", "function_call", "function_call", "observation", "observation", "gpt"]
-    assert json.loads(line["conversations"][1]["value"]) == {"name": "run_python", "arguments": '{"code":  "1"}'}
+    turns = line["conversations"]
+    assert [turn["from"] for turn in turns] == ["human", "function_call", "observation", "gpt"]
+    thoughts, calls = turns[1]["value"].split("</think>")
+    assert thoughts == "<think>\nhm\n"
+    assert json.loads(calls) == [
+        {"name": "run_python", "arguments": {"code": "1"}},
+        {"name": "submit", "arguments": "no json"},
+    ]
+    assert turns[2]["value"] == "one\n\ntwo"
+
+
+def test_sharegpt_turns_alternate_whatever_the_conversation_was(make, write_run, export, tmp_path):
+    export(write_run(make.episode(make.unruly)), "--format", "sharegpt", "-o", tmp_path / "out.jsonl")
+    (line,) = make.lines(tmp_path / "out.jsonl")
+    turns = line["conversations"]
+    speakers = ["system", "human", "gpt", "human", "gpt", "human", "function_call", "observation", "gpt"]
+    assert [turn["from"] for turn in turns] == speakers
+    assert (turns[3]["value"], turns[5]["value"]) == ("", "one\n\ntwo")
+    assert turns[6]["value"] == 'I run it.\n<tool_call>{"name": "run_python", "arguments": {"code": "1"}}</tool_call>'
+    assert turns[7]["value"] == "ran\n\nGo on."
+
+
+def test_what_the_policy_was_only_shown_weighs_nothing(make, write_run, export, tmp_path):
+    shown = make.episode((make.said("user", "a"), make.said("assistant", "an example"), *make.talk[1:3]))
+    export(write_run(shown), "--format", "sft", "-o", tmp_path / "out.jsonl")
+    (line,) = make.lines(tmp_path / "out.jsonl")
+    assert [message.get("weight") for message in line["messages"]] == [None, 0, None, None]
 
 
 def test_a_prompt_set_holds_each_prompt_once_with_a_label_that_names_the_task(make, write_run, export, tmp_path):
@@ -238,47 +262,3 @@ def test_parquet_without_pyarrow_says_what_to_install(make, write_run, export, t
     with pytest.raises(UsageError, match=r"pip install 'sandmle\[parquet\]'"):
         export(write_run(make.episode()), "--format", "parquet", "-o", tmp_path / "out.parquet")
     assert not (tmp_path / "out.parquet").exists()
-
-
-def test_pyarrow_reads_the_parquet_back(make, write_run, export, tmp_path):
-    make.needs("pyarrow")
-    import pyarrow.parquet
-
-    run = write_run(make.episode(exact_talk(make)), make.episode(make.calling, slot=1))
-    export(run, "--format", "parquet", "-o", tmp_path / "all.parquet")
-    rows = pyarrow.parquet.read_table(tmp_path / "all.parquet").to_pylist()
-    assert [len(row["messages"]) for row in rows] == [4, 5]
-    assert rows[1]["messages"][1]["tool_calls"][1]["function"]["arguments"] == "no json"
-    export(run, "--format", "parquet", "--ids", "-o", tmp_path / "ids.parquet")
-    (row,) = pyarrow.parquet.read_table(tmp_path / "ids.parquet").to_pylist()
-    assert row["observation_tokens"] == [1, 2, 3, 4, 5, 6]
-
-
-def test_datasets_loads_the_chat_lines(make, write_run, export, tmp_path):
-    make.needs("datasets")
-    import datasets
-
-    run = write_run(make.episode(), make.episode(make.calling, slot=1), make.episode(exact_talk(make), slot=2))
-    for form, column in (("sft", "messages"), ("sharegpt", "conversations"), ("openrlhf", "prompt")):
-        out = tmp_path / f"{form}.jsonl"
-        export(run, "--format", form, "-o", out)
-        loaded = datasets.load_dataset("json", data_files=str(out), split="train", cache_dir=str(tmp_path / "cache"))
-        assert len(loaded) == 3
-        assert loaded[0][column][1]["content" if form != "sharegpt" else "value"].endswith("雪")
-
-
-def test_harbor_validates_the_atif_documents(make, write_run, export, tmp_path):
-    make.needs("harbor")
-    from harbor.models.trajectories import Trajectory
-
-    run = write_run(
-        make.episode(),
-        make.episode(make.calling, slot=1),
-        make.episode(exact_talk(make), slot=2),
-        make.episode(make.talk[:3], (*make.talk[:3], make.spoken(1, "end")), slot=3),
-        make.episode(slot=4, outcome=Outcome.UNSCORED, grade=None, reward=None),
-    )
-    export(run, "--format", "atif", "-o", tmp_path / "out.jsonl")
-    read = [Trajectory.model_validate(line) for line in make.lines(tmp_path / "out.jsonl")]
-    assert len(read) == 5
-    assert read[1].steps[1].tool_calls[1].function_name == "submit"

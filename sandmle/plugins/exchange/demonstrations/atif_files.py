@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sandmle.core.errors import UsageError
 from sandmle.core.types.message import Message, ModelReply, Reasoning, ToolCall, Usage
 from sandmle.core.types.trajectory import Segment, TranscriptEntry
-from sandmle.plugins.exchange.demonstrations.making import Demonstration, sound, sound_json, text_of
+from sandmle.plugins.exchange.demonstrations.making import Demonstration, sound, sound_json, text_in, text_of
 
 
 class _Read(BaseModel):
     # Later versions of ATIF add fields; what is not known here is none of our business.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 Content = str | list[dict[str, Any]]
@@ -84,7 +84,9 @@ def read_atif(path: Path) -> Iterator[Demonstration]:
     Raises:
         UsageError: nothing is there, or something is no ATIF document; the message says where.
     """
-    files = sorted(one for one in path.rglob("*") if one.suffix in (".json", ".jsonl")) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = sorted(one for one in path.rglob("*") if one.suffix in (".json", ".jsonl") and one.is_file())
     if not files:
         raise UsageError(f"{path} holds no .json or .jsonl file")
     for file in files:
@@ -93,10 +95,7 @@ def read_atif(path: Path) -> Iterator[Demonstration]:
 
 
 def _documents(file: Path) -> Iterator[tuple[str, str]]:
-    try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise UsageError(f"cannot read {file}: {problem}") from problem
+    text = text_in(file)
     if file.suffix == ".jsonl":
         for number, line in enumerate(text.split("\n"), start=1):
             if line.strip():
@@ -142,6 +141,7 @@ def _entries(steps: Sequence[_Step], turn: int, where: str) -> Iterator[Transcri
         reasoning = Reasoning(text=sound(step.reasoning_content)) if step.reasoning_content else None
         # A copied step was learned from where it first stood, and with no call of a model nothing was said.
         spoken = step.llm_call_count != 0 and not (step.is_copied_context and "turn" not in step.ours())
+        _refuse_odd_ids(step.metrics, where)
         reply = _reply(step, text, calls, reasoning) if spoken else None
         message = Message(
             role="assistant",
@@ -178,8 +178,21 @@ def _reply(step: _Step, text: str, calls: tuple[ToolCall, ...], reasoning: Reaso
         usage=usage,
         prompt_ids=_ids(metrics.prompt_token_ids),
         sampled_ids=_ids(metrics.completion_token_ids),
-        log_probs=tuple(metrics.logprobs) if metrics.logprobs is not None else None,
+        # Of tokens that nobody names they say nothing.
+        log_probs=tuple(metrics.logprobs) if metrics.logprobs is not None and metrics.completion_token_ids else None,
     )
+
+
+def _refuse_odd_ids(metrics: _Metrics | None, where: str) -> None:
+    if metrics is None:
+        return
+    ids = [*(metrics.prompt_token_ids or ()), *(metrics.completion_token_ids or ())]
+    if any(one < 0 for one in ids):
+        raise UsageError(f"{where}: no ATIF trajectory: a token id is negative")
+    sampled, log_probs = metrics.completion_token_ids, metrics.logprobs
+    if sampled is not None and log_probs is not None and len(sampled) != len(log_probs):
+        sizes = f"{len(log_probs)} logprobs for {len(sampled)} completion_token_ids"
+        raise UsageError(f"{where}: no ATIF trajectory: a step has {sizes}")
 
 
 def _ids(ids: list[int] | None) -> tuple[int, ...] | None:

@@ -1,5 +1,6 @@
 """Chat JSONL of OpenAI's form as demonstrations: a list `messages` a line, as fine-tuning files have it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -9,17 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sandmle.core.errors import UsageError
 from sandmle.core.types.message import Message, ModelReply, Reasoning, ToolCall
 from sandmle.core.types.trajectory import Segment, TranscriptEntry
-from sandmle.plugins.exchange.demonstrations.making import Demonstration, sound, sound_json, text_of
+from sandmle.plugins.exchange.demonstrations.making import Demonstration, sound, sound_json, text_in, text_of
 
 
 class _Read(BaseModel):
     # Other tools put columns of their own beside `messages`.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class _Function(_Read):
     name: str
-    arguments: str
+    arguments: str | dict[str, Any]
+    """The API writes text; those who fill chat templates write the object itself."""
 
 
 class _Call(_Read):
@@ -56,11 +58,7 @@ def read_chat(path: Path) -> Iterator[Demonstration]:
     Raises:
         UsageError: the file cannot be read, or a line is no conversation with something to learn; says where.
     """
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise UsageError(f"cannot read {path}: {problem}") from problem
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(text_in(path).split("\n"), start=1):
         if line.strip():
             where = f"{path}, line {number}"
             yield _demonstration(_parsed(line, where), where)
@@ -100,7 +98,7 @@ def _entry(message: _Message, turn: int, where: str) -> TranscriptEntry:
         role: Literal["system", "user", "tool"] = "system" if message.role == "developer" else message.role
         return TranscriptEntry(message=Message(role=role, content=text, tool_call_id=message.tool_call_id))
     calls = tuple(
-        ToolCall(call_id=sound(one.id), name=sound(one.function.name), arguments=sound(one.function.arguments))
+        ToolCall(call_id=sound(one.id), name=sound(one.function.name), arguments=_arguments(one.function.arguments))
         for one in message.tool_calls or ()
     )
     reasoning = Reasoning(text=sound(message.reasoning_content)) if message.reasoning_content else None
@@ -108,3 +106,7 @@ def _entry(message: _Message, turn: int, where: str) -> TranscriptEntry:
     if message.weight == 0:
         return TranscriptEntry(message=said)
     return TranscriptEntry(message=said, reply=ModelReply(text=text, tool_calls=calls, reasoning=reasoning), turn=turn)
+
+
+def _arguments(written: str | dict[str, Any]) -> str:
+    return sound(written if isinstance(written, str) else json.dumps(written, ensure_ascii=False))

@@ -1,6 +1,7 @@
 """`sandmle import atif` and `sandmle import openai`: a run directory of demonstrations."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,8 @@ from sandmle.plugins.exchange.demonstrations.atif_files import read_atif
 from sandmle.plugins.exchange.demonstrations.chat_lines import read_chat
 from sandmle.plugins.exchange.demonstrations.making import Demonstration, episode_of
 
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+"""Task ids of ours and of the peers; what could be a path is none."""
 READERS: Final = {"atif": read_atif, "openai": read_chat}
 
 
@@ -106,6 +109,8 @@ def _kept(
         task_id = one.task_id or asked.task
         if task_id is None:
             raise UsageError(f"{one.where} names no task; say which with --task, or put `task_id` on the line")
+        if not _NAME.fullmatch(task_id):
+            raise UsageError(f"{one.where}: {task_id[:80]!r} cannot be the id of a task")
         if not any(entry.reply for segment in one.segments for entry in segment.entries):
             left_out["nothing said"] += 1
         elif known is not None and task_id not in known:

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -35,7 +36,7 @@ class Demonstration:
 
 
 class _Read(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class _Thresholds(_Read):
@@ -136,6 +137,25 @@ def text_of(content: str | Sequence[Mapping[str, Any]], where: str) -> str:
             raise UsageError(f"{where}: a message holds a part of type {part.get('type')!r}; only text is imported")
         parts.append(sound(part["text"]))
     return "\n".join(parts)
+
+
+def text_in(path: Path) -> str:
+    """What a file holds.
+
+    Raises:
+        UsageError: it is no regular file, cannot be read, or is not UTF-8; says at which line.
+    """
+    if not path.is_file():
+        # A pipe could be read once only, and reading a device would never end.
+        raise UsageError(f"{path} is not a regular file")
+    try:
+        content = path.read_bytes()
+        return content.decode("utf-8-sig")
+    except OSError as problem:
+        raise UsageError(f"cannot read {path}: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        line = content.count(b"\n", 0, problem.start) + 1
+        raise UsageError(f"{path}, line {line}: cannot read it as UTF-8 text (byte {problem.start})") from problem
 
 
 def sound(text: str) -> str:

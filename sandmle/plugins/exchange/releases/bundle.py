@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ LIST: Final = "ok_competitions_sanity.json"
 """The bundle's own list of tasks that passed its sanity filter."""
 TRAIN_ROWS: Final = range(50, 201)
 """What the paper says every task has."""
+MAX_BYTES: Final = 4 * 2**30
+MAX_FILES: Final = 100_000
+"""Of one task: more, and it is left out rather than copied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,8 @@ def find_tasks(bundle: Path) -> list[BundleTask]:
     Raises:
         UsageError: there is none, or two names become one task id.
     """
+    if bundle.is_file():
+        raise UsageError(f"{bundle} is a file: unpack it, and name the folder")
     if not bundle.is_dir():
         raise UsageError(f"no such folder: {bundle}")
     folders = [bundle] if (bundle / "prepared" / "public").is_dir() else sorted(bundle.iterdir())
@@ -76,7 +82,7 @@ def listed(bundle: Path) -> tuple[str, ...] | None:
         return None
     try:
         names = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise UsageError(f"cannot read {path}: {problem}") from problem
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UsageError(f"{path} is no JSON list of names")
@@ -85,6 +91,13 @@ def listed(bundle: Path) -> tuple[str, ...] | None:
 
 def look(task: BundleTask) -> list[Defect]:
     """What is wrong with the files, without running anything."""
+    defects = [
+        Defect(check="files", message=f"{folder.name} is a link, and what it leads to is not the bundle's", fatal=True)
+        for folder in (task.public, task.public.parent, task.public.parent.parent)
+        if folder.is_symlink()
+    ]
+    if defects:
+        return defects
     defects = [
         Defect(check="files", message=f"{name} is missing or no regular file", fatal=True)
         for name in REQUIRED
@@ -95,6 +108,10 @@ def look(task: BundleTask) -> list[Defect]:
         for entry in _entries(task.public)
         if not _is_regular(entry)
     ]
+    sizes = [entry.lstat().st_size for entry in _entries(task.public)]
+    if len(sizes) > MAX_FILES or sum(sizes) > MAX_BYTES:
+        message = f"{len(sizes)} files of {sum(sizes) // 2**20} MiB: too much for one task"
+        defects.append(Defect(check="files", message=message, fatal=True))
     if not defects:
         defects += [*_copies(task), *_told(task), *_tables(task)]
     return defects
@@ -103,10 +120,11 @@ def look(task: BundleTask) -> list[Defect]:
 def hidden(task: BundleTask) -> frozenset[Path]:
     """Files of the bundle's public folder that no agent may see: answers, evaluator, and copies of either."""
     secrets = {(task.public / name).read_bytes() for name in SECRET}
+    sizes = {len(secret) for secret in secrets}
     return frozenset(
         entry
         for entry in _entries(task.public)
-        if entry.name.lower() in SECRET or (entry.is_file() and entry.read_bytes() in secrets)
+        if entry.name.lower() in SECRET or (entry.stat().st_size in sizes and entry.read_bytes() in secrets)
     )
 
 
@@ -128,33 +146,43 @@ def _copies(task: BundleTask) -> Iterator[Defect]:
 
 
 def _told(task: BundleTask) -> Iterator[Defect]:
-    text = (task.public / "description.md").read_text("utf-8", errors="replace")
+    content = (task.public / "description.md").read_bytes()
+    text = content.decode("utf-8", errors="replace")
+    if text.encode() != content:
+        yield Defect(check="encoding", message="the description is not UTF-8 text")
     for name in SECRET:
         if name in text:
             yield Defect(check="description", message=f"the description tells of {name}")
 
 
 def _tables(task: BundleTask) -> Iterator[Defect]:
-    train, train_rows = _table(task.public / "train.csv")
-    test, test_rows = _table(task.public / "test.csv")
-    answers, _ = _table(task.public / ANSWERS)
-    sample, sample_rows = _table(task.public / "sample_submission.csv")
-    if train_rows not in TRAIN_ROWS:
-        yield Defect(check="size", message=f"{train_rows} training rows; the paper says 50 to 200")
-    if sample_rows != test_rows:
-        yield Defect(check="rows", message=f"the sample submission has {sample_rows} rows, the test file {test_rows}")
+    train, train_ids = _table(task.public / "train.csv")
+    test, test_ids = _table(task.public / "test.csv")
+    answers, answer_ids = _table(task.public / ANSWERS)
+    sample, sample_ids = _table(task.public / "sample_submission.csv")
+    if len(train_ids) not in TRAIN_ROWS:
+        yield Defect(check="size", message=f"{len(train_ids)} training rows; the paper says 50 to 200")
+    if len(sample_ids) != len(test_ids):
+        message = f"the sample submission has {len(sample_ids)} rows, the test file {len(test_ids)}"
+        yield Defect(check="rows", message=message)
+    repeated = [name for name, count in Counter(answer_ids).items() if count > 1]
+    if repeated and answers[:1] == sample[:1]:
+        yield Defect(check="ids", message=f"{ANSWERS} has {len(repeated)} ids more than once, such as {repeated[0]!r}")
+    elif answers[:1] == sample[:1] and set(answer_ids) != set(sample_ids):
+        yield Defect(check="ids", message=f"{ANSWERS} and the sample submission have different ids")
     leaked = [name for name in answers[1:] if name in test and name in sample[1:]]
     if leaked:
         yield Defect(check="leak", message=f"test.csv has the target column {leaked[0]!r}")
     if not train:
-        yield Defect(check="files", message="train.csv is empty")
+        yield Defect(check="files", message="train.csv is empty or no CSV")
 
 
-def _table(path: Path) -> tuple[Sequence[str], int]:
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+def _table(path: Path) -> tuple[Sequence[str], list[str]]:
+    """Header, and the first cell of every row; nothing of a file that is no CSV."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         try:
             rows = csv.reader(file)
             header = next(rows, [])
-            return header, sum(1 for row in rows if row)
+            return header, [row[0] for row in rows if row]
         except csv.Error:
-            return [], 0
+            return [], []

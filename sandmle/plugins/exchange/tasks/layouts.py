@@ -1,8 +1,10 @@
 """What each format wants of a task on disk."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -29,8 +31,10 @@ BUILD_S: Final = 1200.0
 """Harbor's limits on the agent, the verifier and the building of either image, in seconds."""
 SANITY_SAMPLE: Final = 64
 """The released bundle's second list holds 64 ids; ours, the first as many of the sorted ids."""
-CATEGORIES: Final = MappingProxyType({"tabular": "Tabular", "text": "NLP", "image": "CV"})
-"""Modality to MLE-Dojo's word for it."""
+PACKAGES: Final = ("numpy", "pandas", "pillow", "scikit-learn", "scipy")
+"""What the images of a Harbor task have."""
+CATEGORIES: Final = MappingProxyType({"text": "NLP", "image": "CV"})
+"""Modality to MLE-Dojo's word for it; where it has none, ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +109,9 @@ def _write_mledojo(material: Material, root: Path) -> None:
 
 
 def _rest_of_mledojo(tasks: Sequence[Task], root: Path) -> None:
-    categories = {task.spec.task_id: CATEGORIES[task.spec.modality] for task in tasks}
+    categories = {
+        task.spec.task_id: CATEGORIES.get(task.spec.modality, task.spec.modality.capitalize()) for task in tasks
+    }
     text = template("mledojo_registry.py.txt").replace("{CATEGORIES}", repr(categories))
     write(root / "sandmle_mledojo.py", text)
     write(root / "competition.json", json.dumps({"SandMLE": sorted(categories)}, indent=2) + "\n")
@@ -123,9 +129,9 @@ def _write_harbor(material: Material, root: Path) -> None:
         folder / "instruction.md", template("harbor_instruction.md").replace("{description}", task.description.strip())
     )
     write(folder / "task.toml", tomli_w.dumps(_harbor_config(material.spec)))
-    write(folder / "environment" / "Dockerfile", template("harbor_environment.txt"))
+    write(folder / "environment" / "Dockerfile", _image("harbor_environment.txt"))
     copy_public(task, folder / "environment" / "data")
-    write(folder / "tests" / "Dockerfile", template("harbor_tests.txt"))
+    write(folder / "tests" / "Dockerfile", _image("harbor_tests.txt"))
     write(folder / "tests" / "test.sh", template("harbor_test.sh.txt"))
     write(folder / "tests" / "grade.py", grader)
     write(folder / "tests" / "answers.csv", task.layout.answers.read_bytes())
@@ -133,6 +139,12 @@ def _write_harbor(material: Material, root: Path) -> None:
     write(folder / "solution" / "submission.csv", perfect_submission(material))
     for script in ("tests/test.sh", "solution/solve.sh"):
         (folder / script).chmod(0o755)
+
+
+def _image(name: str) -> str:
+    """A Dockerfile with the very versions that graded here: another scikit-learn may round otherwise."""
+    versions = {package.replace("-", "_"): version(package) for package in PACKAGES}
+    return template(name).format(python=f"{sys.version_info.major}.{sys.version_info.minor}", **versions)
 
 
 def _harbor_config(spec: TaskSpec) -> dict[str, Any]:

@@ -36,8 +36,12 @@ def read_material(task: Task) -> Material:
     """Read what grading needs of a task.
 
     Raises:
-        TaskError: the answers or the board cannot be used, or the board holds no score somewhere.
+        TaskError: the answers or the board cannot be used, the board holds no score somewhere, or the directory
+            holds something else than regular files, such as a link that leads out of it.
     """
+    for path in sorted(task.layout.root.rglob("*")):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise TaskError(f"{path} is not a regular file: an export would copy what it leads to")
     try:
         key = parse_answers(task.layout.answers.read_bytes(), task.spec.submission)
         board = second_column(read_board(task.layout.leaderboard))
@@ -102,19 +106,21 @@ def _as_pandas_reads(cell: str) -> str:
 def perfect_submission(material: Material) -> bytes:
     """The submission that hands in the truth: values and labels as they are, probabilities of 0 and 1."""
     form, key = material.spec.submission, material.key
-    rows: list[list[object]] = []
-    for name, truth in zip(key.ids, key.truth, strict=True):
-        if isinstance(truth, tuple):
-            rows.append([name, *map(repr, truth)])
-        elif form.prediction is Prediction.VALUE:
-            rows.append([name, repr(truth)])
-        elif form.prediction is Prediction.LABEL:
-            rows.append([name, key.classes[int(truth)]])
-        elif len(form.target_columns) == 1:
-            rows.append([name, truth])
-        else:
-            rows.append([name, *(float(column == key.classes[int(truth)]) for column in form.target_columns)])
+    rows = [[name, *_perfect(truth, material)] for name, truth in zip(key.ids, key.truth, strict=True)]
     return csv_bytes([[form.id_column, *form.target_columns], *rows])
+
+
+def _perfect(truth: float | tuple[float, ...], material: Material) -> list[object]:
+    form, classes = material.spec.submission, material.key.classes
+    if isinstance(truth, tuple):
+        return [repr(value) for value in truth]
+    if form.prediction is Prediction.VALUE:
+        return [repr(truth)]
+    if form.prediction is Prediction.LABEL:
+        return [classes[int(truth)]]
+    if len(form.target_columns) == 1:
+        return [truth]
+    return [float(column == classes[int(truth)]) for column in form.target_columns]
 
 
 def csv_bytes(rows: Iterable[Iterable[object]]) -> bytes:
@@ -130,8 +136,8 @@ def template(name: str) -> str:
 
 
 def copy_public(task: Task, folder: Path) -> None:
-    """Copy what the agent may see."""
-    shutil.copytree(task.layout.public, folder, dirs_exist_ok=True)
+    """Copy what the agent may see; `read_material` has seen that there are no links in it."""
+    shutil.copytree(task.layout.public, folder, symlinks=True, dirs_exist_ok=True)
 
 
 def write(path: Path, content: bytes | str) -> None:

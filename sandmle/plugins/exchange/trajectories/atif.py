@@ -137,7 +137,7 @@ def _call(call: ToolCall) -> Json:
     made: Json = {"tool_call_id": call.call_id, "function_name": call.name, "arguments": {}}
     try:
         arguments = json.loads(call.arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         arguments = None
     if isinstance(arguments, dict):
         made["arguments"] = arguments

@@ -48,6 +48,7 @@ def _schema(pa: Any, *, exact: bool) -> Any:
             ("reasoning_content", text),
             ("tool_calls", pa.list_(call)),
             ("tool_call_id", text),
+            ("weight", pa.int8()),
         ]
     )
     words = ("run", "episode_id", "task_id", "model", "scaffold", "feedback", "outcome", "stop_reason", "medal")
