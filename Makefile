@@ -8,6 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The tests against the real OpenRLHF have an environment of their own: docs/openrlhf-environment.md.
 OPENRLHF := .venv-openrlhf
+# Harbor needs a newer Python than we do: docs/exchange.md.
+HARBOR := .venv-harbor
+HARBOR_PYTHON ?= python3.12
 PINNED_TORCH := import tomllib; print(next(one for one in tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["train"] if one.startswith("torch")))
 INSTALL := -m pip install --disable-pip-version-check -q -c constraints.txt
 PIP := $(BIN)/python $(INSTALL)
@@ -15,7 +18,7 @@ PIP := $(BIN)/python $(INSTALL)
 OPENRLHF_PIP := $(OPENRLHF)/bin/python $(INSTALL) --no-compile
 NEW_ENOUGH := import sys; sys.exit(0 if sys.version_info >= (3, 11) else "SandMLE needs Python 3.11 or newer: make PYTHON=python3.11")
 
-.PHONY: demo test test-openrlhf check lint types contracts docs docs-update train-env clean
+.PHONY: demo test test-openrlhf test-harbor check lint types contracts docs docs-update train-env clean
 .DEFAULT_GOAL := test
 
 $(BIN)/python:
@@ -56,7 +59,15 @@ $(OPENRLHF)/.installed: pyproject.toml constraints.txt requirements-openrlhf.txt
 	@touch $@
 
 test-openrlhf: $(OPENRLHF)/.installed ## Run the tests against the real OpenRLHF, Ray, DeepSpeed and TRL, on a CPU
-	REQUIRE_OPENRLHF=1 $(OPENRLHF)/bin/python -m pytest -m openrlhf tests/openrlhf
+	REQUIRE_OPENRLHF=1 $(OPENRLHF)/bin/python -m pytest -m openrlhf tests/openrlhf tests/plugins/exchange/test_read_back.py
+
+$(HARBOR)/.installed:
+	$(HARBOR_PYTHON) -m venv $(HARBOR)
+	$(HARBOR)/bin/python -m pip install --disable-pip-version-check -q harbor dirhash
+	@touch $@
+
+test-harbor: $(VENV)/.dev $(HARBOR)/.installed ## Have Harbor's own package read what is exported for it (needs Python 3.12: HARBOR_PYTHON)
+	CONSUMERS_PYTHON=$(HARBOR)/bin/python $(BIN)/python -m pytest tests/plugins/exchange/test_read_back.py -k harbor
 
 check: lint types contracts docs ## Everything CI checks besides the tests
 
@@ -79,4 +90,4 @@ docs-update: $(VENV)/.dev
 train-env: $(VENV)/.train ## Add the training extra: torch (pinned, from TORCH_INDEX if given), transformers, peft
 
 clean:
-	rm -rf $(VENV) $(OPENRLHF) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(OPENRLHF) $(HARBOR) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
