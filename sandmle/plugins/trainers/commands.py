@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sandmle.core.errors import ConfigError, PluginError
+from sandmle.plugins.trainers.local.commands import LOCAL, imitate, learn, read_section, show_local
+from sandmle.plugins.trainers.openrlhf.commands import show_grpo, show_sft, start_grpo, start_sft
 from sandmle.plugins.trainers.options import (
     Adapter,
     Assignments,
@@ -30,11 +32,10 @@ if TYPE_CHECKING:
     import asyncio
 
     from sandmle.core.engine.toolkit import Toolkit
-    from sandmle.plugins.trainers.local.config import LocalTrainerConfig
     from sandmle.plugins.trainers.recipes import Recipe
 
 STOPPED_SHORT = 3
-LOCAL, OPENRLHF = "local", "openrlhf"
+OPENRLHF = "openrlhf"
 
 train_app = typer.Typer(no_args_is_help=True, help="Train policies: imitate demonstrations, then learn by doing.")
 
@@ -68,8 +69,6 @@ def sft(
     }
     toolkit, chosen = _prepared(context, trainer, recipe, None, assignments, words)
     if trainer == OPENRLHF:
-        from sandmle.plugins.trainers.openrlhf.commands import show_sft, start_sft
-
         if dry_run:
             show_sft(toolkit, demos=demos or [], tasks=tasks, out=out, as_json=as_json)
             return
@@ -81,9 +80,12 @@ def sft(
         raise ConfigError(f"the trainer {trainer!r} has no SFT; take --trainer local or openrlhf")
     _refuse_cluster(gpus, None, None)
     if dry_run:
-        _show_local(toolkit, chosen, None, as_json)
+        show_local(toolkit, chosen, None, as_json=as_json)
         return
-    _imitate_locally(toolkit, _given(demos, "--demos"), _given(tasks, "--tasks"), _given(out, "-o"), as_json)
+    given = _given(demos, "--demos"), _given(tasks, "--tasks"), _given(out, "-o")
+    summary = imitate(toolkit, demos=given[0], tasks=given[1], out=given[2], tell=_tell)
+    last = summary["metrics"][-1]["loss"] if summary["metrics"] else None
+    _finish(summary, as_json, f"{summary['epochs']} epochs, loss {last}; the policy is local/{out}")
 
 
 @train_app.command()
@@ -123,8 +125,6 @@ def grpo(
         words |= {f"{section}.gpus": gpus, f"{section}.nodes": nodes, f"{section}.ray_address": ray_address}
     toolkit, chosen = _prepared(context, trainer, recipe, adapter, assignments, words)
     if trainer == OPENRLHF:
-        from sandmle.plugins.trainers.openrlhf.commands import show_grpo, start_grpo
-
         if dry_run:
             show_grpo(toolkit, chosen, tasks=tasks, out=out, assume=assume or [], as_json=as_json)
             return
@@ -140,13 +140,15 @@ def grpo(
         _train_by_plugin(toolkit, trainer, _given(tasks, "--tasks"), _given(out, "-o"), as_json)
         return
     if dry_run:
-        _show_local(toolkit, chosen, assume or [], as_json)
+        show_local(toolkit, chosen, assume or [], as_json=as_json)
         return
-    if chosen is not None and chosen.model and _local_section(toolkit).policy is None:
+    if chosen is not None and chosen.model and read_section(toolkit).policy is None:
         raise ConfigError(
             f"recipe {chosen.name!r} starts from {chosen.model}: download it, and name it by --policy FOLDER"
         )
-    _learn_locally(toolkit, _given(tasks, "--tasks"), _given(out, "-o"), as_json)
+    summary = learn(toolkit, tasks=_given(tasks, "--tasks"), out=_given(out, "-o"), tell=_tell)
+    told = f"{summary['steps']} steps, best {summary['best_step']}; the policy is local/{out}"
+    _finish(summary, as_json, told)
 
 
 @train_app.command()
@@ -209,68 +211,6 @@ def _prepared(
         **{key: value for key, value in words.items() if value is not None},
     }
     return with_recipe(context.obj, recipe, trainer, adapter, given)
-
-
-def _local_section(toolkit: "Toolkit") -> "LocalTrainerConfig":
-    from sandmle.plugins.trainers.local.config import LocalTrainerConfig
-
-    return LocalTrainerConfig.model_validate(toolkit.settings.options("trainer", LOCAL))
-
-
-def _made(toolkit: "Toolkit") -> "LocalTrainerConfig":
-    from sandmle.core.hooks.registry import Kind
-
-    # Built once to have a missing package named with the extra that brings it.
-    toolkit.make(Kind.TRAINER, LOCAL)
-    return _local_section(toolkit)
-
-
-def _show_local(toolkit: "Toolkit", recipe: "Recipe | None", assume: list[str] | None, as_json: bool) -> None:
-    """The resolved configuration; of GRPO, where `assume` is a list, the estimate, too."""
-    from sandmle.plugins.trainers.dry_run import config_words, estimate_words, local_estimate
-
-    config, run = _local_section(toolkit), toolkit.settings.run
-    found = None if assume is None else local_estimate(config, run, recipe, assume)
-    if as_json:
-        record = {
-            "trainer": LOCAL,
-            "recipe": recipe.name if recipe else None,
-            "model": recipe.model if recipe else None,
-            "config": {"run": run.model_dump(mode="json"), "local": config.model_dump(mode="json")},
-            "estimate": found,
-        }
-        typer.echo(json.dumps(record, indent=2))
-        return
-    parts = [f"recipe {recipe.name}: {recipe.summary}\n{recipe.text}"] if recipe else []
-    if recipe and recipe.model and config.policy is None:
-        parts.append(f"it starts from {recipe.model}, to be named as a folder: --policy FOLDER")
-    parts.append(config_words(config, run, LOCAL).rstrip())
-    typer.echo("\n\n".join([*parts, *([estimate_words(found)] if found else [])]))
-
-
-def _imitate_locally(toolkit: "Toolkit", demos: list[Path], tasks: Path, out: Path, as_json: bool) -> None:
-    from sandmle.core.engine.interrupts import run_until_interrupted
-
-    config = _made(toolkit)
-    from sandmle.plugins.trainers.local.sft import run_sft
-
-    summary = run_until_interrupted(
-        lambda drain: run_sft(toolkit, config, demos=demos, tasks=tasks, out=out, drain=drain, tell=_tell)
-    )
-    last = summary.metrics[-1]["loss"] if summary.metrics else None
-    _finish(asdict(summary), as_json, f"{summary.epochs} epochs, loss {last}; the policy is local/{out}")
-
-
-def _learn_locally(toolkit: "Toolkit", tasks: Path, out: Path, as_json: bool) -> None:
-    from sandmle.core.engine.interrupts import run_until_interrupted
-
-    config = _made(toolkit)
-    from sandmle.plugins.trainers.local.loop import run_grpo
-
-    summary = run_until_interrupted(
-        lambda drain: run_grpo(toolkit, config, tasks=tasks, out=out, drain=drain, tell=_tell)
-    )
-    _finish(asdict(summary), as_json, f"{summary.steps} steps, best {summary.best_step}; the policy is local/{out}")
 
 
 def _train_by_plugin(toolkit: "Toolkit", trainer: str, tasks: Path, out: Path, as_json: bool) -> None:
