@@ -24,6 +24,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from sandmle.core.engine.advantage import Estimator
 from sandmle.core.engine.store import read_episodes
+from sandmle.core.engine.training import training_sequences
 from sandmle.plugins.trainers.local.batches import Weighted
 from sandmle.plugins.trainers.local.config import GrpoConfig
 from sandmle.plugins.trainers.local.groups import judge, weighted
@@ -62,15 +63,16 @@ def main() -> None:
 
 
 def read_items(run: Path) -> list[Weighted]:
-    """What a step trains of these episodes; groups whose rewards are equal are given advantages of plus and minus 1."""
+    """What a step trains of these episodes; where all rewards are equal, advantages of plus and minus 1 in turns."""
     groups: dict[str, list[Any]] = {}
     for episode in read_episodes(run):
         groups.setdefault(episode.task_id, []).append(episode)
     judged = [judge(episodes, Estimator.GROUP_NORM) for episodes in groups.values()]
     items = weighted([group for group in judged if group.kept], mask_truncated=False)
-    if not items:
-        raise SystemExit("all groups have equal rewards: nothing would be trained")
-    return items
+    if items:
+        return items
+    sequences = [one for episodes in groups.values() for episode in episodes for one in training_sequences(episode)]
+    return [Weighted(sequence=one, advantage=(-1.0) ** number) for number, one in enumerate(sequences)]
 
 
 def compare(policy: Path, items: list[Weighted], repeats: int, *, adapter: bool) -> dict[str, Any]:
