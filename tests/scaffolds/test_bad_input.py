@@ -30,7 +30,7 @@ from sandmle.core.types.episode import Episode, Outcome
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions, ToolCall
 from sandmle.core.types.sandbox import CellResult, CellStatus, FetchedFiles, FetchRefusal, IsolationLevel, SandboxLimits
 from sandmle.core.types.score import Direction
-from sandmle.core.types.task import MetricRecord, TaskLayout, TaskSpec, ThresholdRecord
+from sandmle.core.types.task import MetricRecord, Provenance, TaskLayout, TaskSpec, ThresholdRecord
 from sandmle.core.types.trajectory import ActionKind, FeedbackMode, StopReason
 
 TOOLKIT = Toolkit(plugins=load_plugins(builtins=("sandmle.scaffolds.plugin", "sandmle.rewards.plugin")))
@@ -142,6 +142,7 @@ async def played(name: str, said: ModelReply, folder: Path) -> tuple[Episode, Sa
         task_id="bad-input",
         metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
         thresholds=ThresholdRecord(gold=0.1, silver=0.2, bronze=0.4, median=0.5),
+        provenance=Provenance.model_construct(),
     )
     model = Says(said)
     crew = Crew(
@@ -201,6 +202,24 @@ async def test_what_leaves_no_doubt_is_run_as_it_stands_and_nothing_beside_it(na
     assert all(FORGED not in step.observation.text for step in episode.trajectory.steps)
     if name != STRICT:
         assert all(one.role == "assistant" or FORGED not in one.content for one in model.asked)
+
+
+ESCAPED = '"x = 1 # \\ud800"'
+"""Half of a character as JSON spells it: nothing in the reply's own text is wrong."""
+HALF_CHARACTERS = {
+    "openai_tools": ModelReply(
+        text="", tool_calls=(ToolCall(call_id="a", name="run_python", arguments=f'{{"code": {ESCAPED}}}'),)
+    ),
+    "mle_agent": ModelReply(text=f'{{"action": "execute_code", "params": {{"code": {ESCAPED}}}}}'),
+    "react": ModelReply(text=f'<tool_call>{{"name": "python", "arguments": {{"code": {ESCAPED}}}}}</tool_call>'),
+}
+
+
+@pytest.mark.parametrize("name", HALF_CHARACTERS)
+async def test_half_a_character_escaped_in_json_is_run_and_recorded_as_what_a_file_can_take(name, tmp_path):
+    episode, _ = await played(name, HALF_CHARACTERS[name], tmp_path)
+    ran = [one.action.code for one in episode.trajectory.steps if one.action.kind is ActionKind.RUN_CODE]
+    assert "x = 1 # ?" in "\n".join(ran)
 
 
 async def test_the_history_of_mle_agent_holds_what_is_forged_as_the_models_own_words_only():

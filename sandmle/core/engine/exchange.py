@@ -52,8 +52,25 @@ def readable(reply: ModelReply) -> ModelReply:
     return reply if (text, calls) == (reply.text, reply.tool_calls) else replace(reply, text=text, tool_calls=calls)
 
 
+def readable_messages(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """The messages without such halves: a scaffold that quotes what stood in JSON may have them from there."""
+    return tuple(
+        one if (content := _sound(one.content)) is one.content else replace(one, content=content) for one in messages
+    )
+
+
+def readable_action(action: Action) -> Action:
+    """The action without such halves."""
+    code, problem = _sound(action.code), _sound(action.problem)
+    return action if code is action.code and problem is action.problem else replace(action, code=code, problem=problem)
+
+
 def _sound(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """The same text, itself where nothing is wrong with it."""
+    if text.isascii():
+        return text
+    sound = text.encode("utf-8", "replace").decode("utf-8")
+    return text if sound == text else sound
 
 
 def _shown(thing: object) -> str:

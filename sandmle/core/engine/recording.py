@@ -13,7 +13,13 @@ from sandmle.core.contracts.scaffold import EpisodeLimits, EpisodeOver, TaskView
 from sandmle.core.engine.budget import Budget, add_usage
 from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.environment import NEED_SESSION, Environment
-from sandmle.core.engine.exchange import check_action, check_messages, readable
+from sandmle.core.engine.exchange import (
+    check_action,
+    check_messages,
+    readable,
+    readable_action,
+    readable_messages,
+)
 from sandmle.core.engine.own_time import OwnTime
 from sandmle.core.errors import BudgetError, InfrastructureError, ProviderError
 from sandmle.core.types.episode import Timings
@@ -133,6 +139,7 @@ class RecordingContext:
     ) -> ModelReply:
         messages = tuple(messages)
         check_messages(messages)
+        messages = readable_messages(messages)
         with self.own_time.standing_still():
             return await self._ask(messages, stop, tools)
 
@@ -140,7 +147,7 @@ class RecordingContext:
         check_action(action)
         with self.own_time.standing_still():
             async with self._acting:
-                return await self._act(action)
+                return await self._act(readable_action(action))
 
     async def _ask(self, messages: Sequence[Message], stop: tuple[str, ...], tools: tuple[ToolSpec, ...]) -> ModelReply:
         self._refuse_when_over()
