@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sandmle.core.hooks.hookspecs import hookimpl
 from sandmle.core.hooks.registry import NoConfig, Spec
+from sandmle.plugins.seeds.outside.config import CheckoutConfig, FolderConfig
 
 if TYPE_CHECKING:
     import typer
@@ -24,6 +25,30 @@ def _make_kinds(config: NoConfig) -> "SeedSource":
     from sandmle.plugins.seeds.kinds import KindSeeds
 
     return KindSeeds()
+
+
+def _make_folder(config: FolderConfig) -> "SeedSource":
+    from sandmle.plugins.seeds.outside.own import OwnSeeds
+
+    return OwnSeeds(config=config, suffix=".csv")
+
+
+def _make_arff(config: FolderConfig) -> "SeedSource":
+    from sandmle.plugins.seeds.outside.own import OwnSeeds
+
+    return OwnSeeds(config=config, suffix=".arff")
+
+
+def _make_mlebench(config: CheckoutConfig) -> "SeedSource":
+    from sandmle.plugins.seeds.outside.competitions import MLEBENCH, CompetitionSeeds
+
+    return CompetitionSeeds(config=config, layout=MLEBENCH)
+
+
+def _make_mledojo(config: CheckoutConfig) -> "SeedSource":
+    from sandmle.plugins.seeds.outside.competitions import MLEDOJO, CompetitionSeeds
+
+    return CompetitionSeeds(config=config, layout=MLEDOJO)
 
 
 def _make_realdata(config: "RealDataConfig") -> "Benchmark":
@@ -49,7 +74,7 @@ def sandmle_register_benchmarks() -> "Sequence[Spec[Benchmark]]":
 
 @hookimpl
 def sandmle_register_seed_sources() -> "Sequence[Spec[SeedSource]]":
-    """Offer the seeds measured on data that our dependencies carry."""
+    """Offer seeds measured on data that our dependencies carry, on a user's own, and on other benchmarks'."""
     return [
         Spec(
             name="builtin",
@@ -60,6 +85,30 @@ def sandmle_register_seed_sources() -> "Sequence[Spec[SeedSource]]":
             name="kinds",
             summary="measured on the same data, of the kinds of task that `builtin` does not have",
             make=_make_kinds,
+        ),
+        Spec(
+            name="folder",
+            summary="measured on your own CSV files; nothing but figures leaves the machine",
+            make=_make_folder,
+            config=FolderConfig,
+        ),
+        Spec(
+            name="arff",
+            summary="measured on your own ARFF files, as OpenML has them; nothing but figures leaves the machine",
+            make=_make_arff,
+            config=FolderConfig,
+        ),
+        Spec(
+            name="mlebench",
+            summary="competitions of an MLE-bench checkout, measured where their data is prepared",
+            make=_make_mlebench,
+            config=CheckoutConfig,
+        ),
+        Spec(
+            name="mledojo",
+            summary="competitions of an MLE-Dojo checkout, measured where their data is prepared",
+            make=_make_mledojo,
+            config=CheckoutConfig,
         ),
     ]
 
