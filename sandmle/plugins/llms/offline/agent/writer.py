@@ -3,8 +3,11 @@
 import ast
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from types import MappingProxyType
+from typing import Final
 
 from sandmle.plugins.llms.offline.agent.facts import Facts
 from sandmle.plugins.llms.offline.agent.models import (
@@ -43,6 +46,28 @@ class Plan:
     """Whether earlier code failed, so that only the plainest way is taken."""
     leave_out: tuple[str, ...] = ()
     """Columns that made trouble."""
+
+
+STAND_INS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "rmsle": "rmse",
+        "median_ae": "mae",
+        "mape": "mae",
+        "smape": "mae",
+        "pearson": "spearman",
+        "ndcg": "spearman",
+        "kendall_tau": "spearman",
+        "f1_weighted": "accuracy",
+        "mcc": "balanced_accuracy",
+        "brier": "log_loss",
+    }
+)
+"""Metric to the one that the agent chooses models by; the better way is the same."""
+
+
+def measured_by(metric: str) -> str:
+    """The metric that the agent measures its models by: the task's own, or what comes nearest to it."""
+    return STAND_INS.get(metric, metric)
 
 
 def look_cell() -> str:
@@ -224,7 +249,8 @@ targets = train[{list(facts.several)!r}]
 numeric, categories = usable_columns(train, test, leave_out={leave_out!r})
 views, periods = {{}}, {{}}
 {chr(10).join(code for _, code in views)}
-prediction = predict_each(views, targets, labels={not facts.regression}, thorough={plan.search and not plan.simple})
+labels, thorough = {not facts.regression}, {plan.search and not plan.simple}
+prediction, error = predict_each(views, targets, labels, thorough)
 write_submission(prediction, test, sample)"""
 
 
@@ -278,7 +304,7 @@ def _candidates(plan: Plan, views: list[str], rng: random.Random) -> list[Candid
 
 
 def _fitting(plan: Plan, candidates: list[Candidate], rng: random.Random) -> str:
-    metric = "rmse" if plan.facts.metric == "rmsle" else plan.facts.metric
+    metric = measured_by(plan.facts.metric)
     rows = "\n".join(f'    ({name!r}, {model}, views["{view}"]),' for name, model, view in candidates)
     folds = 5 if plan.search else 4
     weights = f"blend(ranked, target, {metric!r}, steps=8)" if plan.search and not plan.simple else "{0: 1.0}"

@@ -45,9 +45,14 @@ def predict_one(model: Any, features: Array, target: Array, asked: Array, labels
     return np.asarray(fitted.predict_proba(asked)[:, 1] if labels else fitted.predict(asked), dtype=float)
 
 
-def predict_each(views: dict[str, tuple[Array, Array]], targets: pd.DataFrame, labels: bool, thorough: bool) -> Array:
-    """Predictions (rows, targets) by the view and model with the least cross-validated squared error of each target."""
-    columns = []
+def predict_each(
+    views: dict[str, tuple[Array, Array]], targets: pd.DataFrame, labels: bool, thorough: bool
+) -> tuple[Array, float]:
+    """Predictions (rows, targets) and the mean of their cross-validated squared errors.
+
+    Each target has the view and the model with the least error.
+    """
+    columns, errors = [], []
     for name in targets.columns:
         truth = targets[name].to_numpy(float)
         tried = []
@@ -61,5 +66,6 @@ def predict_each(views: dict[str, tuple[Array, Array]], targets: pd.DataFrame, l
         error, view, kind, model, features, asked = min(tried, key=lambda one: one[0])
         print(f"CV {name}: {kind} on {view}, squared error {error:.5g}")
         columns.append(predict_one(model, features, truth, asked, labels))
+        errors.append(error)
     found = np.column_stack(columns)
-    return np.clip(found, 0, 1) if labels else found
+    return np.clip(found, 0, 1) if labels else found, float(np.mean(errors))

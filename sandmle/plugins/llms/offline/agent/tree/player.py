@@ -14,7 +14,7 @@ from sandmle.plugins.llms.offline.agent.facts import Facts, asks_several, find_m
 from sandmle.plugins.llms.offline.agent.player import Strength
 from sandmle.plugins.llms.offline.agent.tree.prompts import Request, Wish, look_of, read_request
 from sandmle.plugins.llms.offline.agent.weak import Care, quick_cell
-from sandmle.plugins.llms.offline.agent.writer import Plan, modelling_cell
+from sandmle.plugins.llms.offline.agent.writer import Plan, measured_by, modelling_cell
 
 SEEN: Final = re.compile(r"^# seen: (.*)$", re.MULTILINE)
 """The line of a program in which the agent notes what it knows of the data, since not every prompt shows it again."""
@@ -53,12 +53,13 @@ def _modelling(request: Request, strength: Strength, facts: Facts, rng: random.R
     plan = Plan(facts=facts, search=search, simple=debugging and not blamed, leave_out=blamed)
     direction = METRICS[facts.metric].direction
     sign = "-" if direction is Direction.MINIMIZE else ""
-    measured = "rmse" if facts.metric == "rmsle" else facts.metric
     better = "lower" if direction is Direction.MINIMIZE else "higher"
     scoring = (
-        f"value = {sign}quality({measured!r}, target, held_out)\n"
+        f"value = {sign}quality({measured_by(facts.metric)!r}, target, held_out)\n"
         f'print(f"Validation score: {{value:.6g}} ({better} is better)")'
     )
+    if facts.several:
+        scoring = 'print(f"Validation score: {error:.6g} (lower is better)")'
     words = "I search views of the data and models, and blend." if search else "I take the best of a few models."
     return words, f"{modelling_cell(plan, rng, 'repair' if debugging else 'model')}\n{scoring}"
 
