@@ -149,7 +149,7 @@ def mix(task, truth, folder):
     header, *rows = task.layout.sample_submission.read_text().splitlines()
     width = header.count(",")
     known = dict(row.split(",", 1) for row in truth.read_text().splitlines()[1:])
-    for share in range(0, 101, 5):
+    for share in range(0, 101, 10):
         draw = random.Random(share)
         mixed = [
             f"{name},{','.join(known[name].split(',')[:width])}" if draw.random() * 100 < share else row
@@ -274,18 +274,22 @@ def test_thirty_synthetic_tasks_are_graded_alike(peer, thirty, export_tasks, tmp
 
 @pytest.fixture(scope="module")
 def thirty(make, sandmle, tmp_path_factory):
-    """Thirty synthetic tasks and, from the truth to the sample submission, submissions that mix the two."""
+    """Thirty synthetic tasks, or those of the folder `PEERS_TASKS`, and submissions between truth and sample."""
 
     @functools.cache
     def made():
         root = tmp_path_factory.mktemp("thirty")
         tasks, folder = root / "tasks", root / "submissions"
-        sandmle("synth", "-n", 30, "--rng-seed", 11, "--workers", 2, "-o", tasks)
+        if corpus := os.environ.get("PEERS_TASKS"):
+            tasks = Path(corpus)
+        else:
+            sandmle("synth", "-n", 30, "--rng-seed", 11, "--workers", 2, "-o", tasks)
         modalities = set()
-        for task in list_tasks(tasks):
+        for number, task in enumerate(list_tasks(tasks)):
             modalities.add(task.spec.modality)
             mix(task, task.layout.private / "oracle.csv", folder)
-            for name, content in spoilt(task.layout.sample_submission.read_bytes()).items():
+            # A share of them is enough: the rules for files do not depend on the task.
+            for name, content in list(spoilt(task.layout.sample_submission.read_bytes()).items())[number % 3 :: 3]:
                 (folder / task.spec.task_id / name).write_text("\n".join(content) + "\n")
         assert modalities >= {"tabular", "text", "image"}
         return tasks, folder, graded(tasks, folder)

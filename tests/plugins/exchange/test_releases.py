@@ -163,8 +163,8 @@ def test_what_is_exported_in_that_layout_is_taken_in_again(make, sandmle, tmp_pa
     assert found["thresholds"] == stated.thresholds.model_dump()
     sample = grade(Materials().of(task), (task / "public" / "sample_submission.csv").read_bytes())
     assert (found["sample_score"], found["truth_score"]) == (sample["score"], 0.0)
-    # The layout's own defects, and a training file of three rows.
-    assert {defect["check"] for defect in found["defects"]} == {"size"}
+    # Its training file has three rows, and its sample submission is a good one.
+    assert {defect["check"] for defect in found["defects"]} == {"size", "sample-beaten"}
     assert not list((tmp_path / "out" / "apples" / "public").glob("*answer*"))
 
 

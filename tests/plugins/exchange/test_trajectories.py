@@ -188,6 +188,16 @@ def test_dedup_leaves_out_what_is_said_again_word_for_word(make, write_run, expo
         assert summary["records"] == 2
 
 
+def test_another_call_is_no_repetition(make, write_run, export, tmp_path):
+    other = [replace(entry) for entry in make.calling]
+    calls = tuple(replace(call, arguments="{}") for call in other[1].message.tool_calls)
+    other[1] = replace(other[1], message=replace(other[1].message, tool_calls=calls))
+    run = write_run(make.episode(make.calling), make.episode(other, slot=1), make.episode(make.calling, slot=2))
+    for form in ("sft", "atif"):
+        summary = export(run, "--format", form, "--dedup", "-o", tmp_path / f"{form}.jsonl")
+        assert (summary["records"], summary["left_out"]) == (2, {"duplicate": 1})
+
+
 def test_several_runs_are_exported_together(make, write_run, export, tmp_path):
     runs = [write_run(make.episode(), name=name) for name in ("one", "two")]
     export(*runs, "--format", "sft", "-o", tmp_path / "out.jsonl")

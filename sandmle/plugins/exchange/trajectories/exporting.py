@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sandmle.core.errors import UsageError
+from sandmle.core.types.trajectory import TranscriptEntry
 from sandmle.plugins.exchange.formats import TrajectoryFormat
 from sandmle.plugins.exchange.trajectories.atif import atif_trajectory
 from sandmle.plugins.exchange.trajectories.chat import openrlhf_records, sft_record, sharegpt_record
@@ -100,7 +101,7 @@ def _conversations(choice: Choice, export: TrajectoryExport, left_out: Counter[s
         if not of_one:
             left_out["no conversation"] += 1
         for one in of_one:
-            key = json.dumps([[entry.message.role, entry.message.content] for entry in one.entries])
+            key = _words(one.entries)
             if export.dedup and key in seen:
                 left_out["duplicate"] += 1
                 continue
@@ -117,7 +118,7 @@ def _with_words(chosen: Sequence[Chosen], export: TrajectoryExport, left_out: Co
         segments = one.episode.trajectory.segments
         entries = [entry for segment in segments for entry in segment.entries]
         replies = [entry.reply for entry in entries if entry.reply is not None]
-        key = json.dumps([[entry.message.role, entry.message.content] for entry in entries])
+        key = _words(entries)
         if not replies:
             left_out["no conversation"] += 1
         elif export.ids and any(reply.sampled_ids is None for reply in replies):
@@ -129,6 +130,22 @@ def _with_words(chosen: Sequence[Chosen], export: TrajectoryExport, left_out: Co
             kept.append(one)
     _refuse_nothing(kept, left_out)
     return kept
+
+
+def _words(entries: Iterable[TranscriptEntry]) -> str:
+    """What is said and called, the ids of calls aside: two conversations of equal words are duplicates."""
+    said = [entry.message for entry in entries]
+    return json.dumps(
+        [
+            [
+                one.role,
+                one.content,
+                one.reasoning.text if one.reasoning else None,
+                [[call.name, call.arguments] for call in one.tool_calls],
+            ]
+            for one in said
+        ]
+    )
 
 
 def _refuse_nothing(kept: Sequence[object], left_out: Counter[str]) -> None:
