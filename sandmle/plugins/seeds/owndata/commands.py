@@ -50,31 +50,53 @@ def make_benchmark(
 
     benchmark.json beside the task directories says how it was made and what plain solutions reach.
     """
-    from sandmle.plugins.seeds.realdata.benchmark import RealData
-    from sandmle.plugins.seeds.realdata.config import RealDataConfig
-    from sandmle.plugins.seeds.realdata.protocol import FILE, as_lines, benchmark_document
-
-    notes: dict[str, list[str]] = {}
     if folder is None:
         if target or metric:
             raise UsageError("--target and --metric are for a FOLDER of your own; our seeds have theirs")
-        config = RealDataConfig(path=out, repeats=repeats, rng_seed=rng_seed, seed_ids=tuple(seed or ()))
-        found = list(RealData(config).task_dirs())
+        found, notes = _of_seeds(out, repeats, rng_seed, tuple(seed or ())), {}
     else:
-        from sandmle.plugins.seeds.owndata.making import OwnData, make_tasks
-
         if seed:
             raise UsageError("--seed is for our seeds; a FOLDER of your own is taken whole")
-        names = {path.stem for path in folder.glob("*") if path.suffix.lower() == ".csv"}
-        wishes = _wishes(names, target or [], metric or [])
-        own = OwnData(folder=folder, out=out, repeats=repeats, rng_seed=rng_seed, wishes=wishes)
-        made = make_tasks(own, lambda line: typer.echo(line, err=True))
-        found, notes = list(made.tasks), {name: list(left) for name, left in made.notes.items()}
+        found, notes = _of_folder(folder, out, repeats, rng_seed, target or [], metric or [])
+    typer.echo(_written_down(out, found, notes, repeats, rng_seed, as_json=as_json))
+
+
+def _of_seeds(out: Path, repeats: int, rng_seed: int, seeds: tuple[str, ...]) -> list[Path]:
+    from sandmle.plugins.seeds.realdata.benchmark import RealData
+    from sandmle.plugins.seeds.realdata.config import RealDataConfig
+
+    found = list(RealData(RealDataConfig(path=out, repeats=repeats, rng_seed=rng_seed, seed_ids=seeds)).task_dirs())
+    if not found:
+        raise UsageError(f"{', '.join(seeds)} has too few rows for a task: name another --seed")
+    return found
+
+
+def _of_folder(
+    folder: Path, out: Path, repeats: int, rng_seed: int, targets: list[str], metrics: list[str]
+) -> tuple[list[Path], dict[str, list[str]]]:
+    from sandmle.plugins.seeds.owndata.making import OwnData, make_tasks
+
+    names = {path.stem for path in folder.glob("*") if path.suffix.lower() == ".csv"}
+    wishes = _wishes(names, targets, metrics)
+    own = OwnData(folder=folder, out=out, repeats=repeats, rng_seed=rng_seed, wishes=wishes)
+    made = make_tasks(own, lambda line: typer.echo(line, err=True))
+    return list(made.tasks), {name: list(left) for name, left in made.notes.items()}
+
+
+def _written_down(
+    out: Path, found: list[Path], notes: dict[str, list[str]], repeats: int, rng_seed: int, *, as_json: bool
+) -> str:
+    from sandmle.core.errors import StoreError
+    from sandmle.plugins.seeds.realdata.protocol import FILE, as_lines, benchmark_document
+
     document = {**benchmark_document(found, rng_seed, repeats), "left_out": notes}
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    (out / FILE).write_text(text + "\n", encoding="utf-8")
+    try:
+        (out / FILE).write_text(text + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise StoreError(f"cannot write {out / FILE}: {problem.strerror or problem}") from problem
     left = [f"{name}.csv: left out {note}" for name, several in notes.items() for note in several]
-    typer.echo(text if as_json else "\n".join([f"{out}:", *as_lines(document), *left]))
+    return text if as_json else "\n".join([f"{out}:", *as_lines(document), *left])
 
 
 def _wishes(names: set[str], targets: list[str], metrics: list[str]) -> "dict[str, Wish]":

@@ -156,6 +156,8 @@ def test_what_cannot_be_made_leaves_nothing_and_says_why(program, folder, tmp_pa
         ([tmp_path], "holds no .csv file"),
         ([folder, "--seed", "iris-species"], "taken whole"),
         (["--target", "x"], "for a FOLDER of your own"),
+        (["--seed", "exercise-waist"], "too few rows for a task"),
+        (["--seed", "exercise-wast"], "did you mean 'exercise-waist'"),
         ([folder, "--target", "churn=month"], "did you mean 'months'"),
         ([folder, "--target", "a", "--target", "b"], "said twice of every file"),
     ):
