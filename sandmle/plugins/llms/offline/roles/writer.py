@@ -90,8 +90,8 @@ def _files(plan: Plan, files: Any) -> str:
         "image": "- `images/`: the pictures, named in the column `image`",
         "audio": "- `sounds/`: the recordings, named in the column `sound`",
         "series": "- `series/`: the readings of each row, named in the column `series`",
-        "graph": "  `edges.csv` has one line for every link between two rows of `train.csv` and `test.csv`, by their "
-        "ids in the columns `node` and `linked_to`; a link has no direction",
+        "graph": "\n`edges.csv` has one line for every link between two rows of `train.csv` and `test.csv`, by their "
+        "ids in the columns `node` and `linked_to`; a link has no direction.",
     }
     lines += [line for kind, line in told.items() if kind in plan.material]
     return "\n".join(lines)
