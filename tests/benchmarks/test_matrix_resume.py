@@ -1,18 +1,26 @@
 """The benchmark that kills a matrix: a tiny one is the same after it, and what is not the same is named."""
 
 import random
-import shutil
 
-FILE = "runs/luck/react/episodes.jsonl"
+FILE = "runs/weak/react/episodes.jsonl"
 
 
-def test_a_killed_matrix_is_the_same_and_a_lost_or_altered_episode_is_noticed(task_dirs, tmp_path):
+def test_a_killed_matrix_is_the_same_and_a_lost_or_altered_episode_is_noticed(tmp_path):
     from matrix_resume import Matrix, as_text, compare, problems
+    from overhead_parts.world import make_task
 
-    for task in task_dirs[:2]:
-        shutil.copytree(task, tmp_path / "tasks" / task.name)
-    words = ["--models", "luck=offline/random-running-program", "--scaffolds", "react", "--tasks"]
-    words += [str(tmp_path / "tasks"), "-k", "2", "--set", "run.max_turns=3", "--set", "run.concurrency=1"]
+    make_task(tmp_path / "tasks")
+    words = [
+        "--models",
+        "weak=offline/agent-weak",
+        "--scaffolds",
+        "react",
+        "--tasks",
+        str(tmp_path / "tasks"),
+        "-k",
+        "4",
+    ]
+    words += ["--set", "run.max_turns=2", "--set", "run.concurrency=1", "--set", "run.trackers=[]"]
     figures = compare(words, tmp_path, kills=1, rng=random.Random(0))
     assert figures["problems"] == []
     assert len(figures["killed_at"]) == 1
