@@ -104,190 +104,193 @@ def _sentences_with_counts(shelf: Shelf) -> Dna:
     return measure.text_dna(texts, kinds, "classification") | {"numeric_columns": 5}
 
 
-def _views() -> tuple[_View, ...]:
-    photo = "scikit-learn: load_sample_images"
-    lines = f"{photo}, scan lines of photographs as signals"
-    heard = f"{lines} (no library we depend on carries recordings)"
-    library = "Python standard library: docstrings"
+_PHOTO: Final = "scikit-learn: load_sample_images"
+_LINES: Final = f"{_PHOTO}, scan lines of photographs as signals"
+_HEARD: Final = f"{_LINES} (no library we depend on carries recordings)"
+_LIBRARY: Final = "Python standard library: docstrings"
 
-    def signal(task_type: TaskType) -> Callable[[Shelf], Dna]:
-        def dna(shelf: Shelf) -> Dna:
-            signals, source = _lines(shelf)
-            if task_type == "classification":
-                return signal_dna(signals, source, task_type)
-            # Values to be predicted are the sample after the ones shown.
-            return signal_dna(signals[:, :-1], signals[:, -1], "regression")
 
-        return dna
+def _view(
+    seed_id: str, title: str, kind: tuple[Modality, TaskType, str], source: str, dna: Callable[[Shelf], Dna]
+) -> _View:
+    return _View(seed_id=seed_id, title=title, kind=kind, source=source, dna=dna)
 
-    def table(name: str, at: int | None) -> Callable[[Shelf], Dna]:
-        def dna(shelf: Shelf) -> Dna:
-            data, target = shelf.table(name) if at is None else shelf.column_as_target(name, at)
-            return measure.table_dna(data, target, "classification" if at is None else "regression")
 
-        return dna
+def _signal(task_type: TaskType) -> Callable[[Shelf], Dna]:
+    def dna(shelf: Shelf) -> Dna:
+        signals, source = _lines(shelf)
+        if task_type == "classification":
+            return signal_dna(signals, source, task_type)
+        # Values to be predicted are the sample after the ones shown.
+        return signal_dna(signals[:, :-1], signals[:, -1], "regression")
 
-    def patches(shelf: Shelf) -> Dna:
-        return measure.image_dna(*shelf.patches("neighbour"), "regression")
+    return dna
 
-    def graph(name: str, at: int | None) -> Callable[[Shelf], Dna]:
-        def dna(shelf: Shelf) -> Dna:
-            data, target = shelf.table(name) if at is None else shelf.column_as_target(name, at)
-            return graph_dna(data, target, "classification" if at is None else "regression")
 
-        return dna
+def _data(shelf: Shelf, name: str, at: int | None) -> tuple[Matrix, npt.NDArray[Any], TaskType]:
+    """A table with its own classes, or with one of its columns to be predicted."""
+    if at is None:
+        return *shelf.table(name), "classification"
+    return *shelf.column_as_target(name, at), "regression"
 
-    def view(seed_id: str, title: str, kind: tuple[Modality, TaskType, str], source: str, dna: Any) -> _View:
-        return _View(seed_id=seed_id, title=title, kind=kind, source=source, dna=dna)
 
-    return (
-        view(
-            "tumour-signs",
-            "Signs that breast tumours show",
-            ("tabular", "multilabel", "mean_roc_auc"),
-            "scikit-learn: load_breast_cancer",
-            lambda shelf: _several(table("breast_cancer", None)(shelf), 3),
-        ),
-        view(
-            "diabetes-order",
-            "Patients in the order of their progression of diabetes",
-            ("tabular", "ranking", "ndcg"),
-            "scikit-learn: load_diabetes",
-            lambda shelf: measure.table_dna(*shelf.table("diabetes"), "regression"),
-        ),
-        view(
-            "wine-order",
-            "Wines in the order of their proline",
-            ("tabular", "ranking", "kendall_tau"),
-            "scikit-learn: load_wine",
-            table("wine", 12),
-        ),
-        view(
-            "line-forecast",
-            "The next grey value of a scan line",
-            ("tabular", "forecasting", "rmse"),
-            lines,
-            signal("regression"),
-        ),
-        view(
-            "library-subjects",
-            "Subjects that a sentence of the library reference touches",
-            ("text", "multilabel", "f1_labels"),
-            f"{library} of four groups of modules",
-            lambda shelf: _several(measure.text_dna(*shelf.sentences("group"), "classification"), 4),
-        ),
-        view(
-            "library-order",
-            "Functions in the order of the arguments they take",
-            ("text", "ranking", "spearman"),
-            f"{library} and signatures of functions",
-            lambda shelf: measure.text_dna(*shelf.sentences("arguments"), "regression"),
-        ),
-        view(
-            "patch-traits",
-            "Traits of patches of photographs",
-            ("image", "multilabel", "mean_average_precision"),
-            f"{photo}, grey patches",
-            lambda shelf: _several(measure.image_dna(*shelf.patches("photo"), "classification"), 3),
-        ),
-        view(
-            "patch-order",
-            "Patches in the order of their neighbours' brightness",
-            ("image", "ranking", "ndcg"),
-            f"{photo}, grey patches and the ones to their right",
-            patches,
-        ),
-        view(
-            "patch-squares",
-            "Hidden squares of patches of photographs",
-            ("image", "reconstruction", "rmse"),
-            f"{photo}, grey patches with a square covered",
-            _patch_squares,
-        ),
-        view(
-            "digits-and-counts",
-            "Digits beside what was counted on them",
-            ("multimodal", "classification", "accuracy"),
-            "scikit-learn: load_digits as images and as counts",
-            lambda shelf: _digits_with_counts(shelf, "classification"),
-        ),
-        view(
-            "digit-ink",
-            "Ink of digits beside what was counted on them",
-            ("multimodal", "regression", "rmse"),
-            "scikit-learn: load_digits as images and as counts",
-            lambda shelf: _digits_with_counts(shelf, "regression"),
-        ),
-        view(
-            "sentences-and-counts",
-            "Sentences of the library reference beside what was counted on them",
-            ("multimodal", "classification", "balanced_accuracy"),
-            f"{library} and counts of them",
-            _sentences_with_counts,
-        ),
-        view(
-            "digit-order",
-            "Digits beside counts in the order of their ink",
-            ("multimodal", "ranking", "ndcg"),
-            "scikit-learn: load_digits as images and as counts",
-            lambda shelf: _digits_with_counts(shelf, "regression"),
-        ),
-        view(
-            "linked-flowers",
-            "Species of flowers that are linked to those most alike",
-            ("graph", "classification", "f1_macro"),
-            "scikit-learn: load_iris, each linked to its three nearest",
-            graph("iris", None),
-        ),
-        view(
-            "linked-wines",
-            "Proline of wines that are linked to those most alike",
-            ("graph", "regression", "rmse"),
-            "scikit-learn: load_wine, each linked to its three nearest",
-            graph("wine", 12),
-        ),
-        view(
-            "linked-wine-order",
-            "Linked wines in the order of their proline",
-            ("graph", "ranking", "ndcg"),
-            "scikit-learn: load_wine, each linked to its three nearest",
-            graph("wine", 12),
-        ),
-        view(
-            "line-sound",
-            "Which photograph a line sounds of",
-            ("audio", "classification", "accuracy"),
-            heard,
-            signal("classification"),
-        ),
-        view(
-            "line-pitch", "What follows a line as a sound", ("audio", "regression", "mae"), heard, signal("regression")
-        ),
-        view(
-            "line-tones",
-            "Tones that a line holds",
-            ("audio", "multilabel", "label_log_loss"),
-            heard,
-            lambda shelf: _several(signal("classification")(shelf), 3),
-        ),
-        view(
-            "line-repair",
-            "Lost samples of a line as a sound",
-            ("audio", "reconstruction", "rmse"),
-            heard,
-            signal("regression"),
-        ),
-        view(
-            "line-source",
-            "Which photograph a line is of",
-            ("series", "classification", "log_loss"),
-            lines,
-            signal("classification"),
-        ),
-        view("line-value", "A value of a line", ("series", "regression", "r2"), lines, signal("regression")),
-        view("line-next", "What follows a line", ("series", "forecasting", "mae"), lines, signal("regression")),
-        view("line-gap", "Lost readings of a line", ("series", "reconstruction", "mae"), lines, signal("regression")),
-    )
+def _table(name: str, at: int | None) -> Callable[[Shelf], Dna]:
+    return lambda shelf: measure.table_dna(*_data(shelf, name, at))
+
+
+def _graph(name: str, at: int | None) -> Callable[[Shelf], Dna]:
+    return lambda shelf: graph_dna(*_data(shelf, name, at))
+
+
+VIEWS: Final[tuple[_View, ...]] = (
+    _view(
+        "tumour-signs",
+        "Signs that breast tumours show",
+        ("tabular", "multilabel", "mean_roc_auc"),
+        "scikit-learn: load_breast_cancer",
+        lambda shelf: _several(_table("breast_cancer", None)(shelf), 3),
+    ),
+    _view(
+        "diabetes-order",
+        "Patients in the order of their progression of diabetes",
+        ("tabular", "ranking", "ndcg"),
+        "scikit-learn: load_diabetes",
+        lambda shelf: measure.table_dna(*shelf.table("diabetes"), "regression"),
+    ),
+    _view(
+        "wine-order",
+        "Wines in the order of their proline",
+        ("tabular", "ranking", "kendall_tau"),
+        "scikit-learn: load_wine",
+        _table("wine", 12),
+    ),
+    _view(
+        "line-forecast",
+        "The next grey value of a scan line",
+        ("tabular", "forecasting", "rmse"),
+        _LINES,
+        _signal("regression"),
+    ),
+    _view(
+        "library-subjects",
+        "Subjects that a sentence of the library reference touches",
+        ("text", "multilabel", "f1_labels"),
+        f"{_LIBRARY} of four groups of modules",
+        lambda shelf: _several(measure.text_dna(*shelf.sentences("group"), "classification"), 4),
+    ),
+    _view(
+        "library-order",
+        "Functions in the order of the arguments they take",
+        ("text", "ranking", "spearman"),
+        f"{_LIBRARY} and signatures of functions",
+        lambda shelf: measure.text_dna(*shelf.sentences("arguments"), "regression"),
+    ),
+    _view(
+        "patch-traits",
+        "Traits of patches of photographs",
+        ("image", "multilabel", "mean_average_precision"),
+        f"{_PHOTO}, grey patches",
+        lambda shelf: _several(measure.image_dna(*shelf.patches("photo"), "classification"), 3),
+    ),
+    _view(
+        "patch-order",
+        "Patches in the order of their neighbours' brightness",
+        ("image", "ranking", "ndcg"),
+        f"{_PHOTO}, grey patches and the ones to their right",
+        lambda shelf: measure.image_dna(*shelf.patches("neighbour"), "regression"),
+    ),
+    _view(
+        "patch-squares",
+        "Hidden squares of patches of photographs",
+        ("image", "reconstruction", "rmse"),
+        f"{_PHOTO}, grey patches with a square covered",
+        _patch_squares,
+    ),
+    _view(
+        "digits-and-counts",
+        "Digits beside what was counted on them",
+        ("multimodal", "classification", "accuracy"),
+        "scikit-learn: load_digits as images and as counts",
+        lambda shelf: _digits_with_counts(shelf, "classification"),
+    ),
+    _view(
+        "digit-ink",
+        "Ink of digits beside what was counted on them",
+        ("multimodal", "regression", "rmse"),
+        "scikit-learn: load_digits as images and as counts",
+        lambda shelf: _digits_with_counts(shelf, "regression"),
+    ),
+    _view(
+        "sentences-and-counts",
+        "Sentences of the library reference beside what was counted on them",
+        ("multimodal", "classification", "balanced_accuracy"),
+        f"{_LIBRARY} and counts of them",
+        _sentences_with_counts,
+    ),
+    _view(
+        "digit-order",
+        "Digits beside counts in the order of their ink",
+        ("multimodal", "ranking", "ndcg"),
+        "scikit-learn: load_digits as images and as counts",
+        lambda shelf: _digits_with_counts(shelf, "regression"),
+    ),
+    _view(
+        "linked-flowers",
+        "Species of flowers that are linked to those most alike",
+        ("graph", "classification", "f1_macro"),
+        "scikit-learn: load_iris, each linked to its three nearest",
+        _graph("iris", None),
+    ),
+    _view(
+        "linked-wines",
+        "Proline of wines that are linked to those most alike",
+        ("graph", "regression", "rmse"),
+        "scikit-learn: load_wine, each linked to its three nearest",
+        _graph("wine", 12),
+    ),
+    _view(
+        "linked-wine-order",
+        "Linked wines in the order of their proline",
+        ("graph", "ranking", "ndcg"),
+        "scikit-learn: load_wine, each linked to its three nearest",
+        _graph("wine", 12),
+    ),
+    _view(
+        "line-sound",
+        "Which photograph a line sounds of",
+        ("audio", "classification", "accuracy"),
+        _HEARD,
+        _signal("classification"),
+    ),
+    _view(
+        "line-pitch", "What follows a line as a sound", ("audio", "regression", "mae"), _HEARD, _signal("regression")
+    ),
+    _view(
+        "line-tones",
+        "Tones that a line holds",
+        ("audio", "multilabel", "label_log_loss"),
+        _HEARD,
+        lambda shelf: _several(_signal("classification")(shelf), 3),
+    ),
+    _view(
+        "line-repair",
+        "Lost samples of a line as a sound",
+        ("audio", "reconstruction", "rmse"),
+        _HEARD,
+        _signal("regression"),
+    ),
+    _view(
+        "line-source",
+        "Which photograph a line is of",
+        ("series", "classification", "log_loss"),
+        _LINES,
+        _signal("classification"),
+    ),
+    _view("line-value", "A value of a line", ("series", "regression", "r2"), _LINES, _signal("regression")),
+    _view("line-next", "What follows a line", ("series", "forecasting", "mae"), _LINES, _signal("regression")),
+    _view("line-gap", "Lost readings of a line", ("series", "reconstruction", "mae"), _LINES, _signal("regression")),
+)
+"""Every seed of this source, in the order in which a corpus goes through them."""
 
 
 class KindSeeds:
@@ -300,7 +303,7 @@ class KindSeeds:
             PluginError: a library no longer carries the data.
         """
         shelf = Shelf()
-        return [_measured(view, shelf) for view in _views()]
+        return [_measured(view, shelf) for view in VIEWS]
 
 
 def _measured(view: _View, shelf: Shelf) -> Seed:

@@ -11,7 +11,7 @@ from typing import Final
 from sandmle.core.contracts.synthesis import Dossier
 from sandmle.core.engine.synthesis import derive_rng_seed
 from sandmle.core.types.metrics import METRICS
-from sandmle.core.types.synthesis import Development, TaskDraft
+from sandmle.core.types.synthesis import Development, Evidence, TaskDraft
 from sandmle.core.types.task import (
     CalibrationRecord,
     MetricRecord,
@@ -75,12 +75,7 @@ def assemble(
             SolutionRecord(name=name, score=score, code_sha256=_hash(code[name]) if name in code else "")
             for name, score in measured.standing.members
         ),
-        calibration=CalibrationRecord(
-            standard_errors={gap: round(error, 6) for gap, error in measured.evidence.standard_errors.items()},
-            agreement=round(measured.evidence.agreement, 4),
-            halves=round(measured.evidence.halves["whole"], 4),
-            halves_top=round(measured.evidence.halves["top"], 4),
-        ),
+        calibration=_calibration(measured.evidence),
         checks_passed=(),
         provenance=Provenance(
             generator_model=_models_in_words(models),
@@ -97,6 +92,15 @@ def assemble(
         description=_description(dossier),
         public=_part(dossier, "public/"),
         private=_private(dossier, measured, code),
+    )
+
+
+def _calibration(evidence: Evidence) -> CalibrationRecord:
+    return CalibrationRecord(
+        standard_errors={gap: round(error, 6) for gap, error in evidence.standard_errors.items()},
+        agreement=round(evidence.agreement, 4),
+        halves=round(evidence.halves["whole"], 4),
+        halves_top=round(evidence.halves["top"], 4),
     )
 
 

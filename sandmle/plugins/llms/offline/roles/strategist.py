@@ -153,7 +153,7 @@ class _Draft:
             "metric": metric,
             "train_rows": self.rng.randrange(*train, 5),
             "public_board_rows": self.rng.randrange(200, 301, 20),
-            "private_board_rows": self.rng.randrange(400, 601, 20) if files else self.rng.randrange(1000, 1401, 50),
+            "private_board_rows": self._private_rows(files=files),
             "columns": self._columns(params, noise, target),
             "rule_family": self.family.name,
             "hidden_rule": with_tail(self.family.sentence, rule),
@@ -162,12 +162,20 @@ class _Draft:
         }
         return answer | ({"shared_files": ["edges.csv"]} if "graph" in self.family.material else {})
 
+    def _private_rows(self, *, files: bool) -> int:
+        """Rows that grade: more tell solutions apart by smaller gaps, and a row that is a file costs more."""
+        if self.difficulty is None:
+            return self.rng.randrange(400, 601, 20) if files else self.rng.randrange(1000, 1401, 50)
+        return self.rng.randrange(500, 701, 20) if files else self.rng.randrange(1600, 2201, 50)
+
     def _metric(self, offered: tuple[str, ...]) -> str:
         """The seed's own metric in one of three drafts, else any that fits."""
         if self.task_type == "classification":
             fit: tuple[str, ...] = BINARY_METRICS if self._number("classes", 2) <= 2 else CLASS_METRICS
             fit = (*fit, "qwk") if self.family.ordered else fit
-            fit = fit if self.difficulty is None else (*fit, "f1_weighted", "mcc", "brier")
+            if self.difficulty is not None:
+                # Scores of probabilities tell solutions apart by fewer rows than scores of labels do.
+                fit = (*fit, "f1_weighted", "mcc", "brier", "brier", "log_loss")
         elif self.difficulty is None:
             fit = VALUE_METRICS
         else:

@@ -116,16 +116,20 @@ def _smooth_features(params: Params, level: Level) -> str:
 def _draw_prints(rng: Random, ask: Ask) -> dict[str, Any]:
     return _draw_cover(rng, ask) | {
         "prints": rng.choice((4, 5, 6)),
-        "grain": rng.choice((70, 80, 90)),
+        "grain": rng.choice((45, 55, 65)),
         "seed": rng.randrange(10**6),
     }
 
 
-def _prints(params: Params, name: str) -> str:
-    return (
-        f"{name} = np.random.default_rng({params['seed']}).normal(0, 1, "
-        f"({params['prints']}, {params['size']}, {params['size']}))\n"
-    )
+def _prints(params: Params) -> str:
+    """Lines that make `prints`, blots that are the same for the generator and for who knows them."""
+    return f"""
+SIDE = {params["size"]}
+prints = np.random.default_rng({params["seed"]}).normal(0, 1, ({params["prints"]}, SIDE, SIDE))
+waves = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE), np.fft.fftfreq(SIDE)))
+prints = np.fft.ifft2(np.fft.fft2(prints) * np.exp(-2 * (np.pi * 0.7 * waves) ** 2)).real
+prints = prints / prints.std()
+"""
 
 
 def _prints_script(params: Params) -> str:
@@ -135,9 +139,9 @@ def _prints_script(params: Params) -> str:
 SIZE = {params["size"]}
 
 # Every picture is a mixture of a few prints, and nearly lost in grain; asked for is a square of it without the grain.
-{_prints(params, "prints")}
+{_prints(params).strip()}
 shares = rng.dirichlet(np.full(len(prints), 0.6), ROWS)
-images = 128 + {params["contrast"]} * np.tensordot(shares - shares.mean(axis=0), prints, 1)
+images = 128 + 1.5 * {params["contrast"]} * np.tensordot(shares - shares.mean(axis=0), prints, 1)
 hidden = np.clip(images[:, {square}], 0, 255).reshape(ROWS, -1)
 images = images + rng.normal(0, {params["grain"]}, images.shape)
 """
@@ -146,7 +150,7 @@ images = images + rng.normal(0, {params["grain"]}, images.shape)
 def _prints_features(params: Params, level: Level) -> str:
     chosen = "prints" if level == "full" else f"prints[: {params['prints'] // 2}]"
     return f"""
-{_prints(params, "prints")}
+{_prints(params).strip()}
 flat = pixels - pixels.mean()
 X = np.tensordot(flat, {chosen}, ([1, 2], [1, 2])) / flat[0].size
 """
