@@ -12,7 +12,7 @@ import pytest
 from sandmle.plugins.authoring.checking import check_package
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = ("sandmle-frugal", "sandmle-metered")
+NAMES = ("sandmle-frugal", "sandmle-metered", "sandmle-reviewer")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,8 @@ def test_the_installed_packages_appear_in_the_list(installed, sandmle_json):
         ("sandmle-frugal", "milestone", "frugal"),
         ("sandmle-metered", "sandbox", "metered"),
         ("sandmle-metered", "milestone", "lean"),
+        ("sandmle-reviewer", "role", "reviewer"),
+        ("sandmle-reviewer", "llm", "tides"),
     }
     assert listed["broken"] == []
 
@@ -71,6 +73,25 @@ def test_the_check_finds_nothing_wrong_with_the_sandbox_and_its_milestone():
     report = check_package(EXAMPLES / "sandmle-metered", 900)
     assert report.passed, report.as_text()
     assert [one.subject for one in report.findings] == ["milestone 'lean'", "sandbox 'metered'"]
+
+
+@pytest.mark.slow
+def test_the_check_finds_nothing_wrong_with_the_role_its_check_and_its_provider():
+    report = check_package(EXAMPLES / "sandmle-reviewer", 900)
+    assert report.passed, report.as_text()
+    assert [one.subject for one in report.findings] == ["provider 'tides'", "role 'reviewer'", "check of 'reviewer'"]
+
+
+@pytest.mark.slow
+def test_a_third_party_s_role_check_and_rule_family_make_tasks(installed, sandmle_json, tmp_path):
+    roles = ["data-strategist", "reviewer", "ml-developer", "mlops-engineer", "technical-writer"]
+    made = sandmle_json(
+        "synth", "-n", 2, "-o", tmp_path / "out", "--model", "tides/roles",
+        "--set", f"synthesis.roles={json.dumps(roles)}", "--set", 'synthesis.seed_ids=["diabetes-progression"]',
+        PYTHONPATH=str(installed),
+    )  # fmt: skip
+    assert made["complete"], made["rejections"]
+    assert {task["rule_family"] for task in made["tasks"]} == {"tidal-beat"}
 
 
 def test_its_configuration_is_validated_by_its_own_type(installed, sandmle):

@@ -1,15 +1,18 @@
 """The checks that every `SeedSource` has to pass. Shipped to plugin authors."""
 
 import math
+import re
 from collections.abc import Sequence
-from typing import get_args
+from typing import Final, get_args
 
 from sandmle.core.conformance.shape import check_shape
 from sandmle.core.contracts.synthesis import SeedSource
 from sandmle.core.errors import PluginError, boundary, nearest
 from sandmle.core.types.metrics import METRICS, suits
 from sandmle.core.types.synthesis import Seed
-from sandmle.core.types.task import Modality, TaskType
+from sandmle.core.types.task import KnownModality, TaskType
+
+OWN_MODALITY: Final = re.compile(r"x-[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def check_seed_source(source: SeedSource, what: str = "the source of seeds") -> None:
@@ -50,8 +53,9 @@ def _seeds(source: SeedSource, what: str) -> list[Seed]:
 def _problem(seed: Seed) -> str | None:
     if not seed.seed_id or not seed.title or not seed.source:
         return "seed_id, title and source must say something"
-    if seed.modality not in get_args(Modality):
-        return f"no modality {seed.modality!r}; {nearest(seed.modality, get_args(Modality))}"
+    if seed.modality not in get_args(KnownModality) and not OWN_MODALITY.fullmatch(seed.modality):
+        known = nearest(seed.modality, get_args(KnownModality))
+        return f"no modality {seed.modality!r}; {known} (one of your own begins with x-)"
     if seed.task_type not in get_args(TaskType):
         return f"no task type {seed.task_type!r}; {nearest(seed.task_type, get_args(TaskType))}"
     if seed.metric not in METRICS:

@@ -43,7 +43,7 @@ class ColumnPlan(_Answer):
     """One column of the data files the agent sees (for text and images: the id and the payload column too)."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
-    kind: Literal["id", "number", "category", "text", "image", "audio", "series", "target"]
+    kind: Literal["id", "number", "category", "text", "image", "audio", "series", "file", "target"]
     meaning: Annotated[str, Field(min_length=3)]
     """What it is in the domain, unit included: goes into the description."""
 

@@ -11,9 +11,11 @@ SCHEMA_VERSION = 1
 TASK_ID_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 """Lower case, digits and single hyphens: MLE-bench breaks on dots and underscores."""
 
-Modality = Literal["tabular", "text", "image", "multimodal", "graph", "audio", "series"]
+KnownModality = Literal["tabular", "text", "image", "multimodal", "graph", "audio", "series"]
 """`multimodal` is images or texts beside a table; `graph` an edge list beside a table of nodes; `audio` WAV files;
 `series` files of readings in time."""
+Modality = KnownModality | Annotated[str, Field(pattern=r"^x-[a-z0-9]+(-[a-z0-9]+)*$")]
+"""One of ours, or a plugin's own, whose name begins with `x-`."""
 TaskType = Literal["classification", "regression", "multilabel", "ranking", "forecasting", "reconstruction"]
 """`ranking` orders the test rows by a grade; `reconstruction` restores several hidden values of each row."""
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; progress goes to stderr.")]
 Source = Annotated[list[str] | None, typer.Option("--source", help="Seed source; default: those of the configuration.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one configuration key; may be repeated.")
+]
 
 seeds_app = typer.Typer(no_args_is_help=True, help="See the seeds and their measured DNA.")
 
@@ -22,9 +25,11 @@ def register(app: typer.Typer) -> None:
 
 
 @seeds_app.command("list")
-def list_seeds(context: typer.Context, source: Source = None, as_json: Json = False) -> None:
+def list_seeds(
+    context: typer.Context, source: Source = None, assignments: Assignments = None, as_json: Json = False
+) -> None:
     """List every seed: its kind, size and metric."""
-    seeds = _measure(context.obj, source)
+    seeds = _measure(context.obj, source, assignments)
     if as_json:
         typer.echo(json.dumps({"seeds": [_record(seed) for seed in seeds]}, indent=2))
         return
@@ -34,11 +39,17 @@ def list_seeds(context: typer.Context, source: Source = None, as_json: Json = Fa
 
 
 @seeds_app.command("show")
-def show_seed(context: typer.Context, seed_id: str, source: Source = None, as_json: Json = False) -> None:
+def show_seed(
+    context: typer.Context,
+    seed_id: str,
+    source: Source = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
     """Show one seed with everything that was measured of it."""
     from sandmle.core.errors import UsageError, nearest
 
-    seeds = {seed.seed_id: seed for seed in _measure(context.obj, source)}
+    seeds = {seed.seed_id: seed for seed in _measure(context.obj, source, assignments)}
     if seed_id not in seeds:
         raise UsageError(f"no seed named {seed_id!r}; {nearest(seed_id, list(seeds))}")
     seed = seeds[seed_id]
@@ -50,9 +61,12 @@ def show_seed(context: typer.Context, seed_id: str, source: Source = None, as_js
         typer.echo(f"{name:22} {value}")
 
 
-def _measure(toolkit: "Toolkit", source: list[str] | None) -> "list[Seed]":
+def _measure(toolkit: "Toolkit", source: list[str] | None, assignments: list[str] | None) -> "list[Seed]":
+    from sandmle.core.engine.config import parse_assignments
     from sandmle.core.hooks.registry import Kind
 
+    if assignments:
+        toolkit = toolkit.override(parse_assignments(assignments))
     names = source or list(toolkit.settings.synthesis.seeds)
     return [seed for name in names for seed in toolkit.make(Kind.SEEDS, name).seeds()]
 

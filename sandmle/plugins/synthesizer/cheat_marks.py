@@ -7,6 +7,7 @@ import re
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ FIRST_PIXELS = 12
 MEASURED_DIGITS = 3
 """Digits that count of a number are taken for a measurement; a model may well read those."""
 MODULI = (2, 3, 5, 7, 10, 100)
+_OF_A_PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_OF_A_SOUND = frozenset({b"fmt ", b"data"})
 
 Array = Any
 """A numpy array."""
@@ -38,13 +41,22 @@ def content_of(path: str) -> bytes:
 
 def name_features(names: Sequence[Sequence[str]]) -> Iterator[Feature]:
     readers: list[Callable[[str], float]] = [len, trailing]
-    readers += [lambda name, m=modulus: trailing(name) % m for modulus in MODULI]
-    readers += [lambda name, at=at: ord(name[at]) if -len(name) <= at < len(name) else 0 for at in range(-4, 8)]
+    readers += [partial(_remainder, modulus=modulus) for modulus in MODULI]
+    readers += [partial(_letter, at=at) for at in range(-4, 8)]
     for read in readers:
         yield both(read, names)
 
 
+def _remainder(name: str, modulus: int) -> float:
+    return trailing(name) % modulus
+
+
+def _letter(name: str, at: int) -> float:
+    return ord(name[at]) if -len(name) <= at < len(name) else 0
+
+
 def trailing(name: str) -> float:
+    """The last number in a name; -1 where there is none."""
     found = re.findall(r"[0-9]{1,15}", name)
     return float(found[-1]) if found else -1.0
 
@@ -57,10 +69,14 @@ def both(read: Callable[[Any], float], some: Sequence[Sequence[Any]]) -> Feature
 def digit_marks(cells: Sequence[Sequence[str]]) -> Iterator[Feature]:
     """Digits that no measurement has, blanks, and how many decimals there are: all but the number itself."""
     for count in (1, 2, 3, 4):
-        yield both(lambda cell, count=count: number_in(_low_digits(cell)[-count:]), cells)
-        yield both(lambda cell, count=count: number_in(_low_digits(cell)[:count]), cells)
+        yield both(partial(_low_number, part=slice(-count, None)), cells)
+        yield both(partial(_low_number, part=slice(count)), cells)
     yield both(lambda cell: len(cell.strip().partition(".")[2]), cells)
     yield both(lambda cell: len(cell) - len(cell.strip()), cells)
+
+
+def _low_number(cell: str, part: slice) -> float:
+    return number_in(_low_digits(cell)[part])
 
 
 def _low_digits(cell: str) -> str:
@@ -81,19 +97,23 @@ def spelling_marks(cells: Sequence[Sequence[str]]) -> Iterator[Feature]:
 
 def byte_marks(contents: Sequence[Sequence[bytes]]) -> Iterator[Feature]:
     for at in range(1, TAIL_BYTES + 1):
-        yield both(lambda content, at=at: content[-at] if len(content) >= at else 0, contents)
+        yield both(partial(_byte_from_end, at=at), contents)
     extra = [[_surplus(content) for content in some] for some in contents]
     yield both(len, extra)
     yield both(lambda bytes_: int.from_bytes(bytes_[:2], "big"), extra)
     yield both(lambda bytes_: int.from_bytes(bytes_[-2:], "big"), extra)
 
 
+def _byte_from_end(content: bytes, at: int) -> float:
+    return content[-at] if len(content) >= at else 0
+
+
 def _surplus(content: bytes) -> bytes:
     """Bytes of a PNG or WAV file that neither picture nor sound needs."""
     if content.startswith(b"\x89PNG"):
-        needed, at, form, order = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"), 8, ">I", "length-first"
+        needed, at, form, order = _OF_A_PICTURE, 8, ">I", "length-first"
     elif content[:4] == b"RIFF":
-        needed, at, form, order = (b"fmt ", b"data"), 12, "<I", "name-first"
+        needed, at, form, order = _OF_A_SOUND, 12, "<I", "name-first"
     else:
         return b""
     surplus = b""

@@ -6,6 +6,7 @@ It is sent together with `cheat_marks.py`, so it imports nothing else of ours, o
 """
 
 import csv
+import operator
 import os
 import random
 import re
@@ -167,7 +168,7 @@ def constant(data: Data) -> Iterator[Array]:
 def row_order(data: Data) -> Iterator[Array]:
     """The place of a row in its table, and remainders of it."""
     at = [np.arange(len(data.truth)), np.arange(data.rows)]
-    features = [(at[0] / max(1, len(at[0])), at[1] / data.rows)]
+    features: list[Feature] = [(at[0] / max(1, len(at[0])), at[1] / data.rows)]
     features += [(at[0] % modulus, at[1] % modulus) for modulus in (2, 3, 4, 5, 7, 10)]
     yield from _from_features(data, iter(features))
     yield from _in_order(data, at[1] / data.rows)
@@ -190,7 +191,7 @@ def file_times(data: Data) -> Iterator[Array]:
         for paths in data.media():
             states = [[os.stat(path) for path in some] for some in paths]
             for field in ("st_mtime_ns", "st_ctime_ns", "st_ino"):
-                yield both(lambda state, field=field: getattr(state, field), states)
+                yield both(operator.attrgetter(field), states)
 
     yield from _from_features(data, features())
 
@@ -201,7 +202,7 @@ def duplicates(data: Data) -> Iterator[Array]:
     read = [[content_of(path) for path in some] for pair in media for some in pair]
     paths = {tuple(some) for pair in media for some in pair}
     names = [name for name in data.test if name != data.form["id"] and name in data.train]
-    columns = [
+    columns: list[tuple[Sequence[str | bytes], Sequence[str | bytes]]] = [
         (data.train[name], data.test[name])
         for name in names
         if tuple(f"{data.folder}/{cell}" for cell in data.test[name]) not in paths

@@ -144,20 +144,24 @@ async def _scores(submissions: Sequence[bytes], victim: Victim, grader: LocalGra
 def _upper_half(scores: Sequence[DraftScore], direction: Direction) -> list[int]:
     """Numbers of the submissions that the public board likes better than the others; none of fewer than four."""
     sign = -1 if direction is Direction.MAXIMIZE else 1
-    valid = [(sign * score.public, number) for number, score in enumerate(scores) if _counts(score.public)]
+    valid = [(sign * board, number) for number, (board, _) in enumerate(map(_boards, scores)) if board is not None]
     return [number for _, number in sorted(valid)[: len(valid) // 2]] if len(valid) >= 4 else []
 
 
 def _kept_score(scores: Sequence[DraftScore], direction: Direction) -> float | None:
     """The private score of the submission that the public board likes best."""
-    best: DraftScore | None = None
-    for score in scores:
-        if not _counts(score.public) or not _counts(score.private):
+    best: tuple[float, float] | None = None
+    for public, private in map(_boards, scores):
+        if public is None or private is None:
             continue
-        if best is None or direction.better(score.public, best.public):
-            best = score
-    return None if best is None else best.private
+        if best is None or direction.better(public, best[0]):
+            best = public, private
+    return None if best is None else best[1]
 
 
-def _counts(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+def _boards(score: DraftScore) -> tuple[float | None, float | None]:
+    """Public and private score, where they are numbers."""
+    public, private = (
+        value if value is not None and math.isfinite(value) else None for value in (score.public, score.private)
+    )
+    return public, private

@@ -17,8 +17,8 @@ TRAIN, TEST, SAMPLE = "public/train.csv", "public/test.csv", "public/sample_subm
 ANSWERS, ORACLE = "private/answers.csv", "private/oracle.csv"
 TABLES: Final = (TRAIN, TEST, SAMPLE, ANSWERS, ORACLE)
 BOARD_COLUMN: Final = "board"
-FILE_KINDS: Final = ("image", "audio", "series")
-"""Kinds of columns whose cells name a file of the row's own."""
+FILE_KINDS: Final = ("image", "audio", "series", "file")
+"""Kinds of columns whose cells name a file of the row's own; `file` is of any form, for modalities of plugins."""
 
 MAX_TREE_BYTES: Final = 64 * 2**20
 """Of everything a script writes: tasks are micro-scale, and a corpus holds many."""

@@ -1,7 +1,7 @@
 """The four built-in roles: what each is asked, and how its answer is tried out."""
 
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final, cast, get_args
 
 from pydantic import BaseModel
 
@@ -10,6 +10,7 @@ from sandmle.core.contracts.synthesis import Dossier, RoleVerdict
 from sandmle.core.types.message import Message
 from sandmle.core.types.metrics import METRICS, suits
 from sandmle.core.types.synthesis import Development, Evaluation, Strategy, Writing
+from sandmle.core.types.task import KnownModality
 from sandmle.plugins.synthesizer import prompts
 from sandmle.plugins.synthesizer.files import BOARD_COLUMN, FILE_KINDS, check_files
 from sandmle.plugins.synthesizer.population import check_format, run_population
@@ -119,7 +120,7 @@ def check_plan(plan: Strategy, dossier: Dossier, config: StrategistConfig) -> No
 
 def _check_plan_columns(plan: Strategy) -> None:
     names = [column.name for column in plan.columns]
-    kinds = [column.kind for column in plan.columns]
+    kinds: list[str] = [column.kind for column in plan.columns]
     if len({name.lower() for name in names}) != len(names):
         raise FaultError("two columns have the same name (upper and lower case are not told apart)")
     if BOARD_COLUMN in names:
@@ -143,7 +144,7 @@ def _check_modality(plan: Strategy, kinds: set[str]) -> None:
         raise FaultError(f"a {plan.modality} task has no columns of kind {', '.join(map(repr, own.values()))}")
     if plan.modality == "multimodal" and not ({"text", "image"} & kinds and {"number", "category"} & kinds):
         raise FaultError("a multimodal task has a column of kind 'text' or 'image' beside numbers or categories")
-    if (plan.modality == "graph") != bool(plan.shared_files):
+    if plan.modality in get_args(KnownModality) and (plan.modality == "graph") != bool(plan.shared_files):
         raise FaultError("a graph task, and no other, lists its edge list under shared_files: edges.csv")
 
 
