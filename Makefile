@@ -63,11 +63,11 @@ test-openrlhf: $(OPENRLHF)/.installed ## Run the tests against the real OpenRLHF
 
 $(HARBOR)/.installed:
 	$(HARBOR_PYTHON) -m venv $(HARBOR)
-	$(HARBOR)/bin/python -m pip install --disable-pip-version-check -q harbor dirhash
+	$(HARBOR)/bin/python -m pip install --disable-pip-version-check -q harbor dirhash inspect-harbor
 	@touch $@
 
-test-harbor: $(VENV)/.dev $(HARBOR)/.installed ## Have Harbor's own package read what is exported for it (needs Python 3.12: HARBOR_PYTHON)
-	CONSUMERS_PYTHON=$(HARBOR)/bin/python $(BIN)/python -m pytest tests/plugins/exchange/test_read_back.py -k harbor
+test-harbor: $(VENV)/.dev $(HARBOR)/.installed ## Have Harbor and Inspect read what is exported for them (needs Python 3.12: HARBOR_PYTHON)
+	CONSUMERS_PYTHON=$(HARBOR)/bin/python $(BIN)/python -m pytest tests/plugins/exchange/test_read_back.py -k 'harbor or inspect'
 
 check: lint types contracts docs ## Everything CI checks besides the tests
 

@@ -244,3 +244,25 @@ def test_harbor_loads_the_task_directories_and_reads_their_rewards(make, write_t
         # Digests of images are nothing that an export can know, and who the agent is in its container is Harbor's.
         assert set(task["rules"]) <= {"unpinned-image", "root-agent"}
         assert (task["rewards"]["reward"], task["rewards"]["gold_medal"]) == (1.0, 1)
+
+
+INSPECT = """
+import json, sys
+from inspect_harbor._harbor.task import harbor
+found = []
+for one in harbor(path=sys.argv[1]).dataset:
+    scripts = {key: str(one.metadata[key]) for key in ("test_path", "solve_path")}
+    found.append([one.id, one.input if isinstance(one.input, str) else one.input[0].text, scripts])
+print(json.dumps(found))
+"""
+
+
+def test_inspect_reads_the_harbor_tasks(make, write_tasks, export_tasks, tmp_path):
+    read = make.read_back("inspect_harbor")
+    export_tasks(write_tasks(*make.kinds[:3]), "--format", "harbor", "-o", tmp_path / "out")
+    found = read(INSPECT, tmp_path / "out")
+    assert [name for name, _, _ in found] == [f"sandmle/{name}" for name in sorted(os.listdir(tmp_path / "tasks"))]
+    for _, text, about in found:
+        assert "/app/submission.csv" in text
+        assert os.access(about["test_path"], os.X_OK)
+        assert os.access(about["solve_path"], os.X_OK)
