@@ -26,6 +26,19 @@ class Mix:
     seeds: tuple[str, ...] = ("builtin", "kinds")
     """Seed sources it draws from where none are named."""
 
+    @property
+    def modalities(self) -> Mapping[str, float]:
+        """Share of each modality."""
+        shares: dict[str, float] = {}
+        for (modality, _), share in self.kinds.items():
+            shares[modality] = shares.get(modality, 0.0) + share
+        return shares
+
+    def kinds_of(self, modality: str) -> Mapping[Kind, float]:
+        """Shares of the kinds of one modality, among themselves."""
+        own = {kind: share for kind, share in self.kinds.items() if kind[0] == modality}
+        return {kind: share / sum(own.values()) for kind, share in own.items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
@@ -113,7 +126,7 @@ class Wishes:
     _made: list[Wish] = field(default_factory=list)
     _begun: Counter[Kind] = field(default_factory=Counter)
     _counts: Counter[Kind | str] = field(default_factory=Counter)
-    """Kinds, sectors and difficulties of what was accepted or may be."""
+    """Kinds, modalities, sectors and difficulties of what was accepted or may be."""
     _known: int = 0
 
     def of(self, index: int, accepted: Callable[[int], bool]) -> Wish:
@@ -133,7 +146,9 @@ class Wishes:
             if not accepted(self._known):
                 self._counts.subtract(_parts(self._made[self._known]))
             self._known += 1
-        kind = self._furthest_behind(self.mix.kinds)
+        # First the modality, so that a small corpus has all of them, then the type of task within it.
+        modality = self._furthest_behind(self.mix.modalities)
+        kind = self._furthest_behind(self.mix.kinds_of(modality))
         wish = Wish(
             kind=kind,
             turn=self._begun[kind],
@@ -152,4 +167,4 @@ class Wishes:
 
 
 def _parts(wish: Wish) -> tuple[Kind | str, ...]:
-    return wish.kind, wish.sector, wish.difficulty
+    return wish.kind, wish.kind[0], wish.sector, wish.difficulty

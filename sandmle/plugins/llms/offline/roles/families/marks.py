@@ -112,7 +112,7 @@ def _draw_stamps(rng: Random, ask: Ask) -> dict[str, Any]:
     return {
         "size": ask.image_size,
         "glyphs": {name: GLYPHS[name] for name in names},
-        "strength": rng.choice((75, 85, 95)),
+        "strength": rng.choice((105, 120, 135)),
         "share": round(rng.uniform(0.35, 0.5), 2),
         "background": rng.randrange(70, 130, 10),
     }
