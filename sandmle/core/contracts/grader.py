@@ -9,7 +9,8 @@ from sandmle.core.types.score import Grade
 class Grader(Protocol):
     """Grades submissions to task directories in a process of its own.
 
-    One that has an attribute `max_bytes` is handed files up to that size.
+    One that has an attribute `max_bytes` is handed files up to that size; one that has `grade_deadline_s` is given so
+    long for each, the wait for its turn included, instead of a quarter of an hour.
     """
 
     async def grade(self, task_dir: Path, submission: bytes) -> Grade:

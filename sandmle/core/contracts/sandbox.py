@@ -37,7 +37,8 @@ class SandboxSession(Protocol):
     async def fetch(self, path: str, max_bytes: int) -> FetchedFiles | FetchRefusal:
         """Copy one regular file out of the work directory, links never followed.
 
-        Works on a living and on a dead session. `path` is relative; the result has that one key.
+        Works on a living and on a dead session. `path` is relative; the result has that one key. A session that may
+        take longer than a minute for it has an attribute `fetch_deadline_s`.
 
         Raises:
             SandboxError: the machinery failed.

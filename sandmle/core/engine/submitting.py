@@ -68,14 +68,16 @@ class Submissions:
 
     async def _fetch(self, session: SandboxSession) -> bytes | FetchRefusal:
         most: int = getattr(self._grader, "max_bytes", MAX_SUBMISSION_BYTES)
-        async with deadline(FETCH_DEADLINE_S, SandboxError, f"fetching {SUBMISSION}"):
+        seconds: float = getattr(session, "fetch_deadline_s", FETCH_DEADLINE_S)
+        async with deadline(seconds, SandboxError, f"fetching {SUBMISSION}"):
             fetched = await session.fetch(SUBMISSION, most)
             return fetched if isinstance(fetched, FetchRefusal) else fetched.files[SUBMISSION]
 
     async def _grade(self, content: bytes) -> tuple[str, Grade]:
         digest = hashlib.sha256(content).hexdigest()
         if self._last is None or self._last[0] != digest:
-            async with deadline(GRADE_DEADLINE_S, GraderError, f"grading a submission to {self._task.spec.task_id}"):
+            seconds: float = getattr(self._grader, "grade_deadline_s", GRADE_DEADLINE_S)
+            async with deadline(seconds, GraderError, f"grading a submission to {self._task.spec.task_id}"):
                 self._last = (digest, await self._grader.grade(self._task.layout.root, content))
         grade = self._last[1]
         if grade.valid:

@@ -3,13 +3,16 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sandmle.core.types.score import Direction
 from sandmle.core.types.trajectory import FeedbackMode
 from sandmle.plugins.benchmarks.names import BenchmarkName, Rounding
+
+if TYPE_CHECKING:
+    from sandmle.core.engine.toolkit import Toolkit
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; progress goes to stderr.")]
 Assignments = Annotated[
@@ -94,7 +97,7 @@ def evaluate(
     options = _options(benchmark, checkout, data, split, competition, export, python)
     options |= {f"{section}.prepared_only": prepared_only or None, f"{section}.inside": inside or None}
     toolkit = _configured(context, {"run.group_size": evaluating.DEFAULT_SEEDS}, assignments, {**words, **options})
-    folder = out or _folder(toolkit, section)
+    folder = out or _folder(toolkit)
     toolkit = toolkit.override({f"{section}.work": str(folder / evaluating.WORK)})
     found = run_until_interrupted(lambda drain: evaluating.evaluate(toolkit, folder, drain))
     _show(dict(found.documents.report), f"{found.documents.text}\n{folder / evaluating.REPORT}", as_json=as_json)
@@ -170,6 +173,7 @@ def board_medals(
     """Medals by MLE-bench's rule: thresholds by number of teams, scores taken as given unless --round is."""
     from sandmle.core.engine.board_files import medal_report
 
+    _warn_of(board)
     _show_table(medal_report(board, scores_file, rounded=rounding.value), as_json)
 
 
@@ -184,7 +188,18 @@ def board_humanrank(
     """HumanRank by MLE-Dojo's position score, on each board given and on average."""
     from sandmle.core.engine.board_files import human_rank_report
 
+    _warn_of(*filter(None, (private, public)))
     _show_table(human_rank_report(private, public, direction, scores_file), as_json)
+
+
+def _warn_of(*boards: Path) -> None:
+    """The peers rank by a board that was cut or re-downloaded as by any other; so do we, and say so."""
+    from sandmle.plugins.benchmarks.peers.checkout import board_flaw, repository_of
+
+    for board in boards:
+        flaw = board_flaw(board, repository_of(board)) if board.is_file() else None
+        if flaw is not None:
+            typer.echo(f"warning: {board} {flaw.detail}", err=True)
 
 
 def _options(
@@ -209,19 +224,21 @@ def _options(
 
 def _configured(
     context: typer.Context, defaults: dict[str, Any], assignments: list[str] | None, words: dict[str, Any]
-) -> Any:
+) -> "Toolkit":
     from sandmle.core.engine.config import parse_assignments
 
-    return context.obj.override(defaults, parse_assignments(assignments or []), words)
+    toolkit: Toolkit = context.obj
+    return toolkit.override(defaults, parse_assignments(assignments or []), words)
 
 
-def _folder(toolkit: Any, section: str) -> Path:
+def _folder(toolkit: "Toolkit") -> Path:
     """A folder named after what is evaluated, so that another evaluation does not meet it."""
+    from sandmle.core.hooks.registry import Kind
     from sandmle.plugins.benchmarks.peers.views import task_id_of
 
     run = toolkit.settings.run
-    split = toolkit.settings.options(*section.split(".")[1:]).get("split", "") or "default"
-    words = (run.benchmark, Path(split).stem, run.scaffold, run.model, run.feedback.value)
+    split = Path(toolkit.make(Kind.BENCHMARK, run.benchmark).selection.split).stem
+    words = (run.benchmark, split, run.scaffold, run.model, run.feedback.value)
     return Path("evaluations") / "-".join(task_id_of(word) for word in words)
 
 

@@ -22,6 +22,7 @@ from sandmle.core.errors import ConfigError, StoreError
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.episode import Episode
 from sandmle.core.types.trajectory import FeedbackMode
+from sandmle.plugins.benchmarks.peers.selection import Selection
 
 RUN, WORK, REPORTS, REPORT = "run", "work", "reports", "report.json"
 DEFAULT_SEEDS: Final = 3
@@ -58,6 +59,11 @@ class Documents:
 @runtime_checkable
 class Reporting(Protocol):
     """A benchmark with a report of its own."""
+
+    @property
+    def selection(self) -> Selection:
+        """Which of its competitions are meant."""
+        ...
 
     def report(self, episodes: Sequence[Episode], conditions: Conditions) -> Documents:
         """Sum the episodes up.
@@ -103,7 +109,7 @@ async def evaluate(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> Evaluat
     summary = await run_tasks(toolkit, out / RUN, drain)
     conditions = Conditions(
         benchmark=settings.benchmark,
-        split=_split(toolkit),
+        split=benchmark.selection.split,
         scaffold=settings.scaffold,
         model=settings.model,
         sandbox=", ".join(summary.levels) or settings.sandbox,
@@ -114,11 +120,6 @@ async def evaluate(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> Evaluat
     documents = benchmark.report(list(read_episodes(out / RUN)), conditions)
     _write(out, documents)
     return Evaluation(documents=documents, complete=summary.complete)
-
-
-def _split(toolkit: Toolkit) -> str:
-    options = toolkit.settings.options(Kind.BENCHMARK.value, toolkit.settings.run.benchmark)
-    return str(options.get("split", "")) or ("all" if options.get("export") else "default")
 
 
 def _write(out: Path, documents: Documents) -> None:

@@ -116,6 +116,9 @@ class DojoSandbox:
 class DojoSession:
     """One environment; implements `contracts.sandbox.SandboxSession`."""
 
+    fetch_deadline_s = EXECUTE_S + 2 * GRACE_S
+    """The submission comes of a whole program."""
+
     def __init__(self, process: PeerProcess, output: Path, public: Path, limits: SandboxLimits) -> None:
         """The environment is open."""
         self._process = process

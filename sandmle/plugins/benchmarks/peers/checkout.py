@@ -34,6 +34,12 @@ def commit_of(checkout: Path) -> str:
     return _git(checkout, "rev-parse", "HEAD").decode("utf-8", "replace").strip()
 
 
+def repository_of(file: Path) -> Path:
+    """The nearest folder above a file that is a git repository, else the file's own folder."""
+    parents = file.absolute().parents
+    return next((folder for folder in parents if (folder / ".git").exists()), parents[0])
+
+
 def board_flaw(path: Path, checkout: Path) -> BoardFlaw | None:
     """What is wrong with a competition's leaderboard file; None when nothing is.
 

@@ -81,21 +81,18 @@ def check_checkout(config: PeerConfig, package: str, repository: str) -> None:
         )
 
 
-def chosen(
-    config: PeerConfig, splits: Mapping[str, Sequence[str]], known: Sequence[str], default: str
-) -> tuple[str, ...]:
+def chosen(config: PeerConfig, splits: Mapping[str, Sequence[str]], name: str) -> tuple[str, ...]:
     """The competitions that the configuration names, in the order of their split.
 
     Args:
-        config: says which.
-        splits: name to ids.
-        known: every competition there is.
-        default: the split where none is named.
+        config: says which of the split.
+        splits: name to ids; `all` is every competition there is.
+        name: of the split, or a file that lists one.
 
     Raises:
         TaskError: no such split, an unreadable file, or a competition that there is not.
     """
-    name = config.split or ("all" if config.export is not None else default)
+    known = splits["all"]
     if name in splits:
         found = tuple(splits[name])
     elif Path(name).is_file():

@@ -93,13 +93,12 @@ def package_findings(
     return findings
 
 
-def many(name: str, problems: Mapping[str, tuple[str, str]], fine: str, *, verdict: str = "failed") -> list[Finding]:
+def many(name: str, problems: Mapping[str, tuple[str, str]], fine: str, *, fatal: bool = True) -> list[Finding]:
     """One finding for each competition with a problem, `(detail, remedy)`; one that all is well when there is none."""
     if not problems:
         return [Finding(name=name, verdict="ok", detail=fine)]
-    shown = "failed" if verdict == "failed" else "absent"
     return [
-        Finding(name=f"{name} {one}", verdict=shown, detail=detail, remedy=remedy)
+        Finding(name=f"{name} {one}", verdict="failed" if fatal else "absent", detail=detail, remedy=remedy)
         for one, (detail, remedy) in problems.items()
     ]
 

@@ -20,6 +20,8 @@ START_S: Final = 180.0
 """Granted on top of the deadline: importing the peer's libraries from a cold disk."""
 SUBMISSIONS: Final = "submissions"
 _REMEMBERED: Final = 256
+_QUEUE: Final = 8
+"""Episodes that may hand in at once, each with its full time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,11 @@ class PeerGrader:
     def max_bytes(self) -> int:
         """Size of the largest file that is looked at."""
         return self._desk.max_bytes
+
+    @property
+    def grade_deadline_s(self) -> float:
+        """For one file, and the sample after it, behind a queue of others."""
+        return 2 * _QUEUE * (self._desk.deadline_s + START_S)
 
     async def grade(self, task_dir: Path, submission: bytes) -> Grade:
         """Grade the bytes of a submission file; see the contract. The file is kept where the report says.

@@ -25,13 +25,18 @@ class Selection:
     """The folders of a competition that hold something once it is prepared."""
     labels: Callable[[str], list[str]]
 
+    @property
+    def split(self) -> str:
+        """The name of the split that is meant, or the file that lists it."""
+        return self.config.split or ("all" if self.config.export is not None else self.default)
+
     def ids(self) -> tuple[str, ...]:
         """The competitions that the configuration names, prepared or not.
 
         Raises:
             TaskError: there is no such split or competition.
         """
-        return chosen(self.config, self.splits, self.splits["all"], self.default)
+        return chosen(self.config, self.splits, self.split)
 
     def is_prepared(self, competition_id: str) -> bool:
         """Whether its folders hold anything, which is what the benchmarks themselves ask."""
