@@ -340,15 +340,13 @@ def capped(out: Path, drafter: Drafter, wanted: int = 10, **budget: object) -> C
 
 async def test_a_cap_stops_it_with_what_it_has_and_raised_it_goes_on_to_the_same_corpus(tmp_path: Path) -> None:
     stopped = await capped(tmp_path / "A", Spender(), role_tokens={"technical-writer": 40})
-    assert not stopped.complete
-    assert not stopped.drained
+    assert (stopped.complete, stopped.drained) == (False, False)
     assert "the budget of role technical-writer is used up: 40 of 40 tokens" in str(stopped.used_up)
     assert [line.index for line in read_ledger(tmp_path / "A")] == [0, 1, 2, 3]
     again = await capped(tmp_path / "A", Spender(), role_tokens={"technical-writer": 40})
     assert (again.drafts, again.spent) == (4, stopped.spent)
     done = await capped(tmp_path / "A", Spender(), synth_tokens=10_000)
-    assert done.complete
-    assert done.used_up is None
+    assert (done.complete, done.used_up) == (True, None)
     # Drafts that were begun and not needed have spent, too.
     assert done.spent_by_role["technical-writer"].completion_tokens >= 10 * done.drafts
     await capped(tmp_path / "B", Spender())
@@ -396,6 +394,5 @@ async def test_where_a_model_is_reached_may_change_and_which_options_it_has_may_
         settings = Settings.model_validate({"plugin": {"llm": {"far": section}}})
         return recorded_settings(Toolkit(plugins=plugins, settings=settings), 0)
 
-    assert recorded(address="a", top=0.5) == recorded(address="b", top=0.5)
+    assert recorded(address="a", top=0.5) == recorded(address="b", top=0.5) != recorded(top=0.6)
     assert recorded(address="a") == recorded()
-    assert recorded(top=0.5) != recorded(top=0.6)

@@ -57,6 +57,10 @@ def delete(name: str) -> Callable[[Path], None]:
     return lambda task: (task / name).unlink()
 
 
+def link_to_everything(task: Path) -> None:
+    (task / "public" / "more").symlink_to("/")
+
+
 def copy_answers(task: Path) -> None:
     shutil.copy(task / "private" / "answers.csv", task / "public" / "answers.csv")
 
@@ -76,6 +80,7 @@ def swap_ranks(task: Path) -> None:
         (copy_answers, {"content-hash", "file-schema"}),
         (delete("private/answers.csv"), {"task-directory"}),
         (delete("private/oracle.csv"), {"content-hash", "file-schema"}),
+        (link_to_everything, {"unread-file"}),
         (delete("private/solutions/shrunk-3.py"), {"content-hash"}),
         (delete("private/strategy.json"), {"content-hash", "strategy"}),
         (swap_ranks, {"content-hash", "board"}),

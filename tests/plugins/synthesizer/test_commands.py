@@ -81,6 +81,9 @@ def test_a_corpus_that_cannot_be_filled_ends_with_3_and_says_why(program, tmp_pa
         (("--set", 'synthesis.roles=["data-strategst"]'), "did you mean 'data-strategist'"),
         (("--set", 'synthesis.roles=["data-strategist"]'), "synthesis.roles must hold"),
         (("--set", 'synthesis.role_models={"ml-devloper"="liar/x"}'), "'ml-devloper'"),
+        (("--role-model", "ml-devloper=liar/x"), "'ml-devloper'"),
+        (("--role-model", "liar/x"), "write it as ROLE=MODEL"),
+        (("--set", "budget.role_usd.ml-devloper=1"), "did you mean 'ml-developer'"),
     ],
 )
 def test_a_name_that_does_not_exist_is_an_error_before_anything_is_made(program, words, complaint, tmp_path) -> None:
