@@ -13,6 +13,8 @@ from sandmle.core.errors import UsageError, nearest
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.synthesis import Difficulty, Seed
 
+SCALED: Final = ("tabular", "text")
+"""Modalities of which a task can have any number of rows: where a row is a file, a folder would hold them all."""
 _DEFAULT_SEEDS: Final = SynthesisSettings.model_fields["seeds"].default
 
 
@@ -22,7 +24,8 @@ class SeedOrder:
 
     seeds: tuple[Seed, ...]
     """In the order in which they take turns."""
-    difficulty: str
+    wished: Mapping[str, float | int | str]
+    """What every seed's DNA wishes for beside what a mix wishes."""
     wishes: Wishes | None
     """None where every seed has its turn."""
 
@@ -35,11 +38,11 @@ class SeedOrder:
         """
         if self.wishes is None:
             seed = self.seeds[index % len(self.seeds)]
-            return replace(seed, dna={**seed.dna, "difficulty": self.difficulty}) if self.difficulty else seed
+            return replace(seed, dna={**seed.dna, **self.wished}) if self.wished else seed
         wish = self.wishes.of(index, accepted)
         fitting = [seed for seed in self.seeds if (seed.modality, seed.task_type) == wish.kind]
         seed = fitting[wish.turn % len(fitting)]
-        return replace(seed, dna={**seed.dna, "sector": wish.sector, "difficulty": wish.difficulty})
+        return replace(seed, dna={**seed.dna, **self.wished, "sector": wish.sector, "difficulty": wish.difficulty})
 
 
 def order_seeds(toolkit: Toolkit, shuffle_seed: int, lookback: int) -> SeedOrder:
@@ -61,11 +64,18 @@ def order_seeds(toolkit: Toolkit, shuffle_seed: int, lookback: int) -> SeedOrder
         )
     mix = _mix_named(settings.mix)
     seeds = _all_seeds(toolkit, mix)
+    if settings.scale is not None:
+        seeds = [seed for seed in seeds if seed.modality in SCALED]
     random.Random(shuffle_seed).shuffle(seeds)
     if mix is not None:
         _refuse_missing_kinds(mix, seeds)
     wishes = None if mix is None else Wishes(mix=mix, difficulty=settings.difficulty, lookback=lookback)
-    return SeedOrder(seeds=tuple(seeds), difficulty=settings.difficulty, wishes=wishes)
+    wished: dict[str, float | int | str] = {}
+    if settings.difficulty:
+        wished["difficulty"] = settings.difficulty
+    if settings.scale is not None:
+        wished |= {"difficulty": settings.difficulty or "medium", "train_rows": settings.scale}
+    return SeedOrder(seeds=tuple(seeds), wished=wished, wishes=wishes)
 
 
 def _mix_named(name: str) -> Mix | None:
@@ -97,7 +107,8 @@ def _refuse_missing_kinds(mix: Mix, seeds: Sequence[Seed]) -> None:
     if missing:
         raise UsageError(
             f"the mix {mix.name!r} asks for kinds of task of which there is no seed: {', '.join(missing)}; "
-            "add the seed source 'kinds' to synthesis.seeds, or take fewer seed_ids away"
+            "add the seed source 'kinds' to synthesis.seeds, take fewer seed_ids away, or leave out synthesis.scale, "
+            "which makes tables and texts alone"
         )
 
 

@@ -34,7 +34,7 @@ INFRASTRUCTURE_RETRIES: Final = 2
 """Times a draft is begun again after the machinery failed under it; then the error ends the synthesis."""
 DETAIL_CHARACTERS: Final = 2000
 """Of a reason, in the ledger: tracebacks can be long."""
-_RESTRICTIONS: Final = ("seed_ids", "families", "metrics", "mix", "difficulty")
+_RESTRICTIONS: Final = ("seed_ids", "families", "metrics", "mix", "difficulty", "scale")
 _RECORDED_KINDS: Final = (Kind.ROLE, Kind.LLM, Kind.SEEDS)
 
 

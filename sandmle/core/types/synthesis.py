@@ -6,13 +6,17 @@ The role answers are pydantic models because they enter as text from a language 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from sandmle.core.types.score import Prediction
 from sandmle.core.types.task import Modality, TaskSpec, TaskType
 
+MICRO_TRAIN_ROWS: Final = 200
+"""Training rows of a task are at most so many: tasks are micro-scale."""
+MAX_TRAIN_ROWS: Final = 200_000
+"""Training rows of a task made larger on purpose; ids, files and checks are made for no more."""
 Difficulty = Literal["easy", "medium", "hard"]
 """What a seed's DNA may wish for under `difficulty`; it may also wish for a `sector`, the kind of domain."""
 
@@ -58,7 +62,8 @@ class Strategy(_Answer):
     modality: Modality
     task_type: TaskType
     metric: str
-    train_rows: Annotated[int, Field(ge=50, le=200)]
+    train_rows: Annotated[int, Field(ge=50, le=MAX_TRAIN_ROWS)]
+    """At most `MICRO_TRAIN_ROWS`, unless the seed's DNA wishes for a number of its own under `train_rows`."""
     public_board_rows: Annotated[int, Field(ge=200)]
     private_board_rows: Annotated[int, Field(ge=300)]
     columns: Annotated[tuple[ColumnPlan, ...], Field(min_length=3)]

@@ -60,6 +60,7 @@ def synth(
     seeds: Annotated[list[str] | None, typer.Option(help="Seed source; may be repeated.")] = None,
     mix: Annotated[str | None, typer.Option(help="Shares of kinds of task to keep to: paper, even.")] = None,
     difficulty: Annotated[str | None, typer.Option(help="easy, medium or hard; a mix has all three.")] = None,
+    scale: Annotated[int | None, typer.Option(help="Training rows of every task, instead of 50 to 200.")] = None,
     assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
@@ -78,8 +79,7 @@ def synth(
         "budget.synth_usd": budget_usd,
         "budget.synth_minutes": budget_minutes,
         "synthesis.seeds": list(seeds) if seeds else None,
-        "synthesis.mix": mix,
-        "synthesis.difficulty": difficulty,
+        **_kinds_wished(mix, difficulty, scale),
     }
     toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []), words)
     progress = toolkit.make(Kind.TRACKER, "progress")
@@ -93,6 +93,10 @@ def synth(
     if not result.complete:
         typer.echo(_why_short(result, toolkit.settings.synthesis.max_drafts_per_task), err=True)
         raise typer.Exit(FELL_SHORT)
+
+
+def _kinds_wished(mix: str | None, difficulty: str | None, scale: int | None) -> dict[str, Any]:
+    return {"synthesis.mix": mix, "synthesis.difficulty": difficulty, "synthesis.scale": scale}
 
 
 def synth_splits(

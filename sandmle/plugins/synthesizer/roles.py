@@ -9,7 +9,7 @@ from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.contracts.synthesis import Dossier, RoleVerdict
 from sandmle.core.types.message import Message
 from sandmle.core.types.metrics import METRICS, suits
-from sandmle.core.types.synthesis import Development, Evaluation, Strategy, Writing
+from sandmle.core.types.synthesis import MICRO_TRAIN_ROWS, Development, Evaluation, Strategy, Writing
 from sandmle.core.types.task import KnownModality
 from sandmle.plugins.synthesizer import prompts
 from sandmle.plugins.synthesizer.files import BOARD_COLUMN, FILE_KINDS, check_files
@@ -110,6 +110,11 @@ def check_plan(plan: Strategy, dossier: Dossier, config: StrategistConfig) -> No
             raise FaultError(f"{name} must be one of {', '.join(allowed)}, not {getattr(plan, name)!r}")
     if not suits(plan.metric, plan.task_type):
         raise FaultError(f"metric {plan.metric!r} does not suit {plan.task_type}")
+    wished = seed.dna.get("train_rows")
+    if wished is not None and plan.train_rows != wished:
+        raise FaultError(f"train_rows must be {wished}, as the seed's DNA wishes")
+    if wished is None and plan.train_rows > MICRO_TRAIN_ROWS:
+        raise FaultError(f"train_rows may be at most {MICRO_TRAIN_ROWS}")
     _check_plan_columns(plan)
     least = 300 if {column.kind for column in plan.columns} & set(FILE_KINDS) else MIN_PRIVATE_ROWS
     if not least <= plan.private_board_rows <= MAX_PRIVATE_ROWS:

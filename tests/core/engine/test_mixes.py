@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from sandmle.core.engine.mixes import MIXES, PAPER_MODALITIES, PAPER_TASK_TYPES, SECTORS, Wishes
-from sandmle.core.types.task import Modality, TaskType
+from sandmle.core.types.task import KnownModality, TaskType
 
 LOOKBACK = 8
 
@@ -27,7 +27,7 @@ def test_shares_sum_to_one_and_kinds_are_known(mix: str) -> None:
     found = MIXES[mix]
     for table in (found.kinds, found.sectors, found.difficulties):
         assert sum(table.values()) == pytest.approx(1)
-    assert {modality for modality, _ in found.kinds} <= set(Modality.__args__)
+    assert {modality for modality, _ in found.kinds} <= set(KnownModality.__args__)
     assert {task_type for _, task_type in found.kinds} <= set(TaskType.__args__)
 
 
@@ -74,6 +74,12 @@ def test_wishes_are_the_same_asked_one_by_one_or_after_a_pause() -> None:
     one_by_one = [wishes.of(index, accepted) for index in range(60)]
     assert later.of(59, accepted) == one_by_one[59]
     assert [later.of(index, accepted) for index in range(60)] == one_by_one
+
+
+def test_a_small_corpus_has_every_modality() -> None:
+    made = Wishes(mix=MIXES["even"], lookback=LOOKBACK)
+    first = [made.of(index, lambda _: True).kind[0] for index in range(7)]
+    assert sorted(first) == sorted(MIXES["even"].modalities)
 
 
 def test_kinds_take_turns_among_their_seeds_and_a_difficulty_holds_for_all() -> None:

@@ -35,6 +35,13 @@ def test_a_mix_gives_seeds_of_the_kind_it_wishes_with_sector_and_difficulty(tool
     assert all(all(wishes_of(seed.dna)) for seed in seeds)
 
 
+def test_a_scale_makes_tables_and_texts_alone_and_is_a_wish_of_their_dna(toolkit: Toolkit) -> None:
+    order = order_seeds(toolkit.override({"synthesis.scale": 1000}), 1, LOOKBACK)
+    seeds = [order.of(index, always) for index in range(len(order.seeds))]
+    assert {seed.modality for seed in seeds} == {"tabular", "text"}
+    assert {(seed.dna["train_rows"], seed.dna["difficulty"]) for seed in seeds} == {(1000, "medium")}
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
@@ -42,6 +49,7 @@ def test_a_mix_gives_seeds_of_the_kind_it_wishes_with_sector_and_difficulty(tool
         ({"synthesis.difficulty": "hardd"}, "did you mean 'hard'"),
         ({"synthesis.mix": "paper", "synthesis.seed_ids": ["iris-species"]}, "audio classification"),
         ({"synthesis.seed_ids": ["iris"]}, "no seed 'iris'"),
+        ({"synthesis.mix": "paper", "synthesis.scale": 1000}, "leave out synthesis.scale"),
     ],
 )
 def test_what_cannot_be_is_said_with_what_to_do(toolkit: Toolkit, settings: dict[str, object], complaint: str) -> None:

@@ -12,6 +12,8 @@ from sandmle.plugins.llms.offline.roles.models import model_source
 from sandmle.plugins.llms.offline.roles.noise import noise_named
 from sandmle.plugins.llms.offline.roles.plan import Plan
 
+MOST_ROWS: Final = 5000
+"""Rows a member of the population learns from: where a task is made larger, its board is still that of these."""
 View = Literal["full", "partial", "raw", "full-raw", "partial-raw", "one", "two", "third", "letters", "words", "length"]
 """What a solution looks at: the rule's representation, half of it, the columns as they come, or some of them."""
 
@@ -63,10 +65,11 @@ def solution_code(plan: Plan, family: Family, recipe: Recipe) -> str:
 
 def _fewer_rows(plan: Plan, recipe: Recipe) -> list[str]:
     if recipe.share >= 1:
-        return []
+        return [f"train = train.head({MOST_ROWS})"] if plan.train > MOST_ROWS else []
+    rows = min(plan.train, MOST_ROWS)
     if plan.task_type != "classification":
-        return [f"train = train.head({max(12, round(plan.train * recipe.share))})"]
-    each = max(3, round(plan.train * recipe.share / len(plan.classes)))
+        return [f"train = train.head({max(12, round(rows * recipe.share))})"]
+    each = max(3, round(rows * recipe.share / len(plan.classes)))
     return [f'train = train.groupby("{plan.target}").head({each})']
 
 

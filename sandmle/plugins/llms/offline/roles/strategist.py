@@ -151,7 +151,8 @@ class _Draft:
             "modality": self.family.modality,
             "task_type": self.task_type,
             "metric": metric,
-            "train_rows": self.rng.randrange(*train, 5),
+            # The number is drawn even where another is wished, so that all else is the same at any size.
+            "train_rows": int(self._number("train_rows", self.rng.randrange(*train, 5))),
             "public_board_rows": self.rng.randrange(200, 301, 20),
             "private_board_rows": self._private_rows(files=files),
             "columns": self._columns(params, noise, target),

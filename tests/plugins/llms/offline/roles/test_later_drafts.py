@@ -109,6 +109,28 @@ def test_a_wished_sector_decides_the_domain() -> None:
         assert drawn <= domains
 
 
+def test_a_task_made_larger_has_the_same_rule_and_columns_and_more_rows(tmp_path: Path) -> None:
+    def plan(**dna: float) -> dict[str, Any]:
+        seed = make_seed("tabular", "regression", difficulty="medium", **dna)
+        return json.loads(play(conversation("data-strategist", make_dossier(seed, index=3, rng_seed=9))))
+
+    small, large = plan(), plan(train_rows=6000)
+    assert {name for name in small if small[name] != large[name]} == {"train_rows"}
+    assert large["train_rows"] == 6000
+    draft = make_draft(
+        make_dossier(make_seed("tabular", "regression", difficulty="medium", train_rows=6000), index=3, rng_seed=9),
+        tmp_path,
+    )
+    sound(draft)
+    code = draft.code("linear")
+    assert "train = train.head(5000)" in code
+    assert "head(1500)" in draft.code("few-rows-linear")
+    assert METRICS[draft.strategy.metric].direction.better(
+        private_score(draft, solve(draft.code("rule-clean"), draft.folder)),
+        private_score(draft, solve(code, draft.folder)),
+    )
+
+
 def test_sounds_are_wav_files_and_links_join_rows_of_both_tables(tmp_path: Path) -> None:
     audio = make_draft(next(find_later("pulse-rate", "regression", lambda plan: True)), tmp_path / "audio")
     path = next(path for path in audio.files if path.endswith(".wav"))

@@ -13,7 +13,7 @@ import pytest
 
 from sandmle.core.engine.mixes import MIXES
 from sandmle.core.types.message import Message
-from sandmle.core.types.task import Modality, TaskType
+from sandmle.core.types.task import KnownModality, TaskType
 from sandmle.plugins.llms.offline.roles.domain_services import SECTORS
 from sandmle.plugins.llms.offline.roles.families.catalogue import FAMILIES
 from sandmle.plugins.llms.offline.roles.noise import NOISES
@@ -97,7 +97,7 @@ def test_importing_the_player_loads_nothing_heavy() -> None:
 def test_it_knows_enough_families_noises_and_domains() -> None:
     assert len({family.name for family in FAMILIES}) == len(FAMILIES) >= 40
     # Rows of several parts are made of two families each.
-    assert {family.modality for family in FAMILIES} == {*get_args(Modality)} - {"multimodal"}
+    assert {family.modality for family in FAMILIES} == {*get_args(KnownModality)} - {"multimodal"}
     assert {task_type for family in FAMILIES for task_type in family.task_types} == {*get_args(TaskType)} - {"ranking"}
     assert len({noise.name for noise in NOISES}) == len(NOISES) >= 24
     assert len({domain.name for domain in ALL_DOMAINS}) == len(ALL_DOMAINS) > len(DOMAINS) >= 12
