@@ -28,11 +28,13 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from sandmle.core.engine.training import TrainingSequence
+from sandmle.core.engine.training import LOGGED, TrainingSequence
 from sandmle.plugins.trainers.local.batches import Weighted, micro_batches
 from sandmle.plugins.trainers.local.config import GrpoConfig
 from sandmle.plugins.trainers.local.losses import action_log_probs
 from sandmle.plugins.trainers.local.optimizing import Optimizer
+from sandmle.plugins.trainers.openrlhf.experience import SegmentExperienceMaker
+from sandmle.plugins.trainers.openrlhf.samples import TRAINED, VALID, Asked, invalid_response
 
 SPECIAL = ("<|pad|>", "<|im_start|>", "<|im_end|>")
 CHATML = (
@@ -265,3 +267,70 @@ def response(one: TrainingSequence, **changes: Any) -> dict[str, Any]:
 def child_environment(**changes: str) -> dict[str, str]:
     """For processes that the tests start."""
     return {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **changes}
+
+
+def answer(rng: random.Random, outcome: tuple[float, int] | None) -> dict[str, Any]:
+    """What the executor returns for an episode: a reward and a number of segments, or None where it was failed."""
+    asked = Asked(prompt="say", label="a")
+    if outcome is None:
+        return dict(invalid_response(asked, "SandboxError: gone", "run_code"))
+    reward, count = outcome
+    logs = {**{name: rng.random() for name in LOGGED}, VALID: 1.0, TRAINED: float(count > 0)}
+    made = [
+        replace(sequence(rng, "a/0", prompt=[1, 2], turns=rng.randint(1, 3), reward=reward), extra_logs=logs)
+        for _ in range(count)
+    ]
+    segments = [one.as_dict() for one in made]
+    first = segments[0] if segments else dict(invalid_response(asked, "", "none"))
+    echoed = {"prompt": "say", "label": "a", "images": None, "mm_train_inputs": None, "failure": None, "after": "none"}
+    written = [
+        [{"ids": list(one.observation_tokens[start:end]), "text": ""} for start, end in one.action_ranges]
+        for one in made
+    ]
+    more = {"reward": reward, "scores": reward, "extra_logs": logs, "segments": segments, "written": written}
+    return {**first, **echoed, **more}
+
+
+class Rollouts:
+    """Engines that play back groups of answers, and the words of Ray for what they do."""
+
+    def __init__(self, *plays: Sequence[dict[str, Any]]) -> None:
+        self.plays = list(plays)
+        self.asked: list[str] = []
+        self.generate_responses = SimpleNamespace(remote=self._respond)
+        self.get_num_unfinished_requests = SimpleNamespace(remote=lambda: 0)
+
+    def _respond(self, **asked: Any) -> "_Reference":
+        self.asked.append(asked["label"])
+        return _Reference(self.plays.pop(0))
+
+
+class _Reference:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def get(found: Any) -> Any:
+    """In place of `ray.get`, for what `Rollouts` answers."""
+    return [get(one) for one in found] if isinstance(found, list) else getattr(found, "value", found)
+
+
+def wait(references: list[Any], **how: Any) -> tuple[list[Any], list[Any]]:
+    """In place of `ray.wait`."""
+    return references[:1], references[1:]
+
+
+def maker(args: Any, tokenizer: Any) -> SegmentExperienceMaker:
+    """Our experience maker, without actors."""
+    return SegmentExperienceMaker(None, None, None, None, FixedKLController(0.0), OneProcess(args=args), tokenizer)
+
+
+def experiences(made: SegmentExperienceMaker, rows: list[Any]) -> list[Any]:
+    """As `make_experience_batch` does, without the actors: their log-probs are of no matter here."""
+    batches = made.split_rollout_samples(rows)
+    for batch in batches:
+        batch.kl = torch.zeros_like(batch.action_mask, dtype=torch.float32)
+        batch.action_log_probs = batch.rollout_log_probs
+        batch.info["kl"] = torch.zeros(len(batch.sequences))
+    found: list[Any] = made.compute_advantages_and_returns(batches)
+    return found

@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -72,6 +73,20 @@ def build() -> ModuleType:
 def tokenizer(build: ModuleType) -> Any:
     """A token a byte, ChatML."""
     return build.byte_tokenizer()
+
+
+@pytest.fixture
+def generator(build: ModuleType, tokenizer: Any) -> Any:
+    """Make our samples generator over prompts and what the engines answer."""
+    from sandmle.plugins.trainers.openrlhf.generator import SegmentSamplesGenerator
+
+    def make(args: Any, labels: list[str], *plays: Any) -> Any:
+        prompts = [([""], [f"about {label}"], [label], [None]) for label in labels]
+        engine = build.Rollouts(*plays)
+        return SegmentSamplesGenerator(build.OneProcess(args=args), prompts, prompts, tokenizer, [engine]), engine
+
+    with patch.object(build.ray, "get", build.get), patch.object(build.ray, "wait", build.wait):
+        yield make
 
 
 class _SomethingPasses:

@@ -3,7 +3,6 @@
 import math
 import random
 from copy import deepcopy
-from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -13,26 +12,21 @@ import torch
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from openrlhf.trainer.ppo_utils.kl_controller import FixedKLController
 from openrlhf.trainer.ray import ppo_actor
 
 from sandmle.core.engine.advantage import Estimator, group_advantages
-from sandmle.core.engine.training import LOGGED
 from sandmle.core.errors import ConfigError, PluginError, ProviderError
 from sandmle.plugins.trainers.openrlhf.actor import SegmentActorTrainer, set_window, window_of
-from sandmle.plugins.trainers.openrlhf.experience import SegmentExperienceMaker, aligned
+from sandmle.plugins.trainers.openrlhf.experience import aligned
 from sandmle.plugins.trainers.openrlhf.generator import SegmentSamplesGenerator
 from sandmle.plugins.trainers.openrlhf.samples import (
     TRAINED,
     VALID,
-    Asked,
     GroupVerdict,
-    invalid_response,
     judge_group,
 )
 
 CLOSE = {"atol": 1e-5, "rtol": 0}
-ASKED = Asked(prompt="say", label="a")
 REWARD = st.integers(0, 20).map(lambda twentieth: twentieth / 20)
 # None: the infrastructure failed it; a number of segments of 0: nothing of it is trained.
 EPISODE = st.one_of(st.none(), st.tuples(REWARD, st.integers(0, 3)))
@@ -47,79 +41,6 @@ def parsed(build):
 @pytest.fixture
 def plain(parsed):
     return deepcopy(parsed)
-
-
-def answer(build, rng: random.Random, outcome) -> dict:
-    """What the executor returns for an episode."""
-    if outcome is None:
-        return dict(invalid_response(ASKED, "SandboxError: gone", "run_code"))
-    reward, count = outcome
-    logs = {**{name: rng.random() for name in LOGGED}, VALID: 1.0, TRAINED: float(count > 0)}
-    made = [
-        replace(build.sequence(rng, "a/0", prompt=[1, 2], turns=rng.randint(1, 3), reward=reward), extra_logs=logs)
-        for _ in range(count)
-    ]
-    segments = [one.as_dict() for one in made]
-    first = segments[0] if segments else dict(invalid_response(ASKED, "", "none"))
-    echoed = {"prompt": "say", "label": "a", "images": None, "mm_train_inputs": None, "failure": None, "after": "none"}
-    return {**first, **echoed, "reward": reward, "scores": reward, "extra_logs": logs, "segments": segments}
-
-
-class Rollouts:
-    """Engines that play back groups of answers, and the words of Ray for what they do."""
-
-    def __init__(self, *plays) -> None:
-        self.plays = list(plays)
-        self.asked = []
-        self.generate_responses = SimpleNamespace(remote=self._respond)
-        self.get_num_unfinished_requests = SimpleNamespace(remote=lambda: 0)
-
-    def _respond(self, **asked):
-        self.asked.append(asked["label"])
-        return _Reference(self.plays.pop(0))
-
-
-class _Reference:
-    def __init__(self, value) -> None:
-        self.value = value
-
-
-def get(found):
-    return [get(one) for one in found] if isinstance(found, list) else getattr(found, "value", found)
-
-
-def wait(references, **how):
-    return references[:1], references[1:]
-
-
-@pytest.fixture
-def generator(build, tokenizer):
-    """Our generator over prompts and what the engines answer."""
-
-    def make(args, labels, *plays):
-        prompts = [([""], [f"about {label}"], [label], [None]) for label in labels]
-        strategy = build.OneProcess(args=args)
-        engine = Rollouts(*plays)
-        return SegmentSamplesGenerator(strategy, prompts, prompts, tokenizer, [engine]), engine
-
-    with patch.object(ray, "get", get), patch.object(ray, "wait", wait):
-        yield make
-
-
-def maker(build, args, tokenizer):
-    return SegmentExperienceMaker(
-        None, None, None, None, FixedKLController(0.0), build.OneProcess(args=args), tokenizer
-    )
-
-
-def experiences(made, rows):
-    """As `make_experience_batch` does, without the actors: their log-probs are of no matter here."""
-    batches = made.split_rollout_samples(rows)
-    for batch in batches:
-        batch.kl = torch.zeros_like(batch.action_mask, dtype=torch.float32)
-        batch.action_log_probs = batch.rollout_log_probs
-        batch.info["kl"] = torch.zeros(len(batch.sequences))
-    return made.compute_advantages_and_returns(batches)
 
 
 @pytest.mark.parametrize("estimator", list(Estimator))
@@ -139,14 +60,14 @@ def test_advantages_are_those_of_valid_trajectories_each_counted_once(
     size = len(groups[0])
     args.rollout.n_samples_per_prompt, args.rollout.micro_batch_size = size, micro
     args.rollout.batch_size, args.train.batch_size, args.train.micro_batch_size = len(groups), len(groups) * size, 1
-    answers = [[answer(build, rng, one) for one in group] for group in groups]
+    answers = [[build.answer(rng, one) for one in group] for group in groups]
     if not any(one for group in groups for one in group):
         return
     names = [f"task {number}" for number in range(len(groups))]
-    failed = [answer(build, rng, None) for _ in range(size)]
-    with patch.object(ray, "get", get), patch.object(ray, "wait", wait):
+    failed = [build.answer(rng, None) for _ in range(size)]
+    with patch.object(ray, "get", build.get), patch.object(ray, "wait", build.wait):
         prompts = [([""], [name], [name], [None]) for name in names]
-        engine = Rollouts(*answers, *[failed] * len(groups))
+        engine = build.Rollouts(*answers, *[failed] * len(groups))
         made = SegmentSamplesGenerator(build.OneProcess(args=args), prompts, prompts, tokenizer, [engine])
         rows, _, used, _ = made.generate_samples(max_len=4096)
     assert used == len(groups)
@@ -159,7 +80,7 @@ def test_advantages_are_those_of_valid_trajectories_each_counted_once(
         if any(one is not None for one in judged):
             wanted += [(one, outcome[1] if outcome else 0) for one, outcome in zip(judged, group, strict=True)]
     found = []
-    for batch in experiences(maker(build, args, tokenizer), rows) if rows else []:
+    for batch in build.experiences(build.maker(args, tokenizer), rows) if rows else []:
         for row, mask in enumerate(batch.action_mask.bool()):
             if mask.any():
                 assert len(set(batch.advantages[row][mask].tolist())) == 1
@@ -171,10 +92,10 @@ def test_advantages_are_those_of_valid_trajectories_each_counted_once(
 
 def test_one_valid_sequence_each_gives_stock_openrlhfs_numbers(build, plain, tokenizer, generator):
     rng = random.Random(3)
-    answers = [answer(build, rng, (reward, 1)) for reward in (0.1, 0.4, 0.4, 1.0)]
+    answers = [build.answer(rng, (reward, 1)) for reward in (0.1, 0.4, 0.4, 1.0)]
     made, _ = generator(plain, ["a"], answers)
     rows, *_ = made.generate_samples(max_len=4096)
-    ours = experiences(maker(build, plain, tokenizer), rows)
+    ours = build.experiences(build.maker(plain, tokenizer), rows)
     stock_generator, stock = build.samples_generator(plain, tokenizer), build.experience_maker(plain, tokenizer)
     batches = stock.split_rollout_samples(
         [stock_generator._process_response_into_experience(one, max_len=4096) for one in answers]
@@ -191,11 +112,11 @@ def test_rows_are_even_for_every_process_and_optimizer_step_and_none_is_lost(bui
         *("--actor.num_gpus_per_node", "4", "--train.batch_size", "2", "--rollout.micro_batch_size", "1")
     )
     rng = random.Random(5)
-    answers = [answer(build, rng, one) for one in ((0.1, 3), (0.5, 2), None, (1.0, 2))]
+    answers = [build.answer(rng, one) for one in ((0.1, 3), (0.5, 2), None, (1.0, 2))]
     rows, *_ = generator(args, ["a"], answers)[0].generate_samples(max_len=4096)
     assert len(rows) == 8
     assert aligned(8, args) == 16
-    batches = experiences(maker(build, args, tokenizer), rows)
+    batches = build.experiences(build.maker(args, tokenizer), rows)
     assert sum(len(one.sequences) for one in batches) == 16
     assert sum(int(mask.any()) for one in batches for mask in one.action_mask) == 7
 
@@ -204,11 +125,11 @@ def test_rows_that_train_nothing_change_neither_loss_nor_gradient(build, tokeniz
     sizes = ("--rollout.micro_batch_size", "1", "--train.micro_batch_size", "1", "--train.batch_size", "2")
     args = build.settings(*sizes)
     rng = random.Random(7)
-    answers = [answer(build, rng, one) for one in ((0.1, 2), (0.5, 1), None, (1.0, 0))]
+    answers = [build.answer(rng, one) for one in ((0.1, 2), (0.5, 1), None, (1.0, 0))]
     results = []
     for filled in (True, False):
         rows, *_ = generator(args, ["a"], answers)[0].generate_samples(max_len=4096)
-        batches = experiences(maker(build, args, tokenizer), rows)
+        batches = build.experiences(build.maker(args, tokenizer), rows)
         kept = [one for one in batches if filled or one.action_mask.any()]
         model = _actor(build)
         loss = build.train_step(args, model, kept)
@@ -222,9 +143,9 @@ def test_rows_that_train_nothing_change_neither_loss_nor_gradient(build, tokeniz
 def test_a_micro_batch_that_trains_nothing_leaves_all_figures_numbers(build, tokenizer, generator):
     args = build.settings("--rollout.micro_batch_size", "1", "--train.micro_batch_size", "1")
     rng = random.Random(7)
-    answers = [answer(build, rng, one) for one in ((0.1, 1), (0.5, 1), None, (1.0, 1))]
+    answers = [build.answer(rng, one) for one in ((0.1, 1), (0.5, 1), None, (1.0, 1))]
     rows, *_ = generator(args, ["a"], answers)[0].generate_samples(max_len=4096)
-    batches = experiences(maker(build, args, tokenizer), rows)
+    batches = build.experiences(build.maker(args, tokenizer), rows)
     with patch.object(ppo_actor, "torch_dist_barrier_and_cuda_sync"), patch.object(torch.cuda, "current_device", int):
         trainer = SegmentActorTrainer(
             build.OneProcess(args=args, accumulated_gradient=len(batches)),
@@ -243,10 +164,10 @@ def test_a_micro_batch_that_trains_nothing_leaves_all_figures_numbers(build, tok
 
 def test_logged_means_are_those_of_valid_trajectories(build, plain, tokenizer, generator):
     rng = random.Random(9)
-    answers = [answer(build, rng, one) for one in ((0.2, 1), (0.6, 1), None, (1.0, 1))]
+    answers = [build.answer(rng, one) for one in ((0.2, 1), (0.6, 1), None, (1.0, 1))]
     made, _ = generator(plain, ["a"], answers)
     rows, *_ = made.generate_samples(max_len=4096)
-    batches = experiences(maker(build, plain, tokenizer), rows)
+    batches = build.experiences(build.maker(plain, tokenizer), rows)
     rewards = torch.cat([one.info["reward"] for one in batches])
     assert rewards.mean() == pytest.approx(0.6)
     assert not {VALID, TRAINED, "group", "trajectory", "segment"} & batches[0].info.keys()
@@ -259,8 +180,8 @@ def test_a_group_that_was_failed_for_the_most_part_is_played_again_once_and_keep
     build, plain, tokenizer, generator
 ):
     rng = random.Random(1)
-    first = [answer(build, rng, one) for one in (None, (0.3, 1), None, None)]
-    second = [answer(build, rng, one) for one in ((0.9, 1), (0.5, 1), (0.1, 1), None)]
+    first = [build.answer(rng, one) for one in (None, (0.3, 1), None, None)]
+    second = [build.answer(rng, one) for one in ((0.9, 1), (0.5, 1), (0.1, 1), None)]
     made, engine = generator(plain, ["a"], first, second)
     rows, _, used, _ = made.generate_samples(max_len=4096)
     assert engine.asked == ["a", "a"]
@@ -270,8 +191,8 @@ def test_a_group_that_was_failed_for_the_most_part_is_played_again_once_and_keep
 
 def test_a_group_that_is_failed_twice_is_dropped_and_a_step_of_only_failures_stops(build, plain, tokenizer, generator):
     rng = random.Random(1)
-    bad = [answer(build, rng, one) for one in (None, (0.3, 1), None, None)]
-    worse = [answer(build, rng, None) for _ in range(4)]
+    bad = [build.answer(rng, one) for one in (None, (0.3, 1), None, None)]
+    worse = [build.answer(rng, None) for _ in range(4)]
     made, engine = generator(plain, ["a"], bad, worse)
     assert made.generate_samples(max_len=4096)[0] == []
     assert made.figures["groups/too_few"] == 1.0
@@ -284,8 +205,8 @@ def test_a_group_that_is_failed_twice_is_dropped_and_a_step_of_only_failures_sto
 def test_with_a_filter_a_group_outside_of_the_range_gives_way_to_another_task(build, tokenizer, generator):
     args = build.settings("--algo.dynamic_filtering_enable", "--algo.dynamic_filtering_range", "0.2", "0.8")
     rng = random.Random(1)
-    easy = [answer(build, rng, (reward, 1)) for reward in (0.9, 1.0, 1.0, 1.0)]
-    fair = [answer(build, rng, (reward, 1)) for reward in (0.1, 0.9, 0.5, 0.5)]
+    easy = [build.answer(rng, (reward, 1)) for reward in (0.9, 1.0, 1.0, 1.0)]
+    fair = [build.answer(rng, (reward, 1)) for reward in (0.1, 0.9, 0.5, 0.5)]
     made, engine = generator(args, ["a", "b"], easy, fair)
     rows, rate, used, _ = made.generate_samples(max_len=4096)
     assert (engine.asked, used, rate, len(rows)) == (["a", "b"], 2, 50.0, 4)
@@ -293,7 +214,7 @@ def test_with_a_filter_a_group_outside_of_the_range_gives_way_to_another_task(bu
 
 def test_no_sequence_is_left_over_for_the_next_step(build, plain, tokenizer, generator):
     rng = random.Random(1)
-    plays = [[answer(build, rng, (reward, 3)) for reward in (0.1, 0.2, 0.3, 0.4)] for _ in range(2)]
+    plays = [[build.answer(rng, (reward, 3)) for reward in (0.1, 0.2, 0.3, 0.4)] for _ in range(2)]
     made, _ = generator(plain, ["a", "b"], *plays)
     assert [len(made.generate_samples(max_len=4096)[0]) for _ in range(2)] == [12, 12]
     assert made.generate_samples(max_len=4096)[3]
@@ -301,9 +222,9 @@ def test_no_sequence_is_left_over_for_the_next_step(build, plain, tokenizer, gen
 
 def test_an_evaluation_has_one_row_per_trajectory_and_only_whole_groups(build, plain, tokenizer, generator):
     rng = random.Random(1)
-    whole = [answer(build, rng, one) for one in ((0.1, 3), (0.2, 0), (0.2, 1), (0.2, 2))]
-    torn = [answer(build, rng, one) for one in ((0.1, 3), None, (0.2, 1), (0.2, 2))]
-    failed = [answer(build, rng, None) for _ in range(4)]
+    whole = [build.answer(rng, one) for one in ((0.1, 3), (0.2, 0), (0.2, 1), (0.2, 2))]
+    torn = [build.answer(rng, one) for one in ((0.1, 3), None, (0.2, 1), (0.2, 2))]
+    failed = [build.answer(rng, None) for _ in range(4)]
     made, engine = generator(plain, ["a", "b"], whole, torn, failed)
     rows = made.generate_eval_samples(max_len=4096, n_samples_per_prompt=4)
     assert sorted(engine.asked) == ["a", "b", "b"]
@@ -332,17 +253,17 @@ def test_the_canary_looks_before_anything_is_played(build, plain, tokenizer, gen
 )
 def test_groups_are_judged_by_their_valid_rewards(build, rewards, verdict):
     rng = random.Random(1)
-    assert judge_group([answer(build, rng, one and (one, 1)) for one in rewards], 4) is verdict
+    assert judge_group([build.answer(rng, one and (one, 1)) for one in rewards], 4) is verdict
 
 
 def test_two_segments_with_two_rewards_are_a_defect(build, plain, tokenizer, generator):
     rng = random.Random(1)
-    rows, *_ = generator(plain, ["a"], [answer(build, rng, (one / 4, 2)) for one in range(4)])[0].generate_samples(
+    rows, *_ = generator(plain, ["a"], [build.answer(rng, (one / 4, 2)) for one in range(4)])[0].generate_samples(
         max_len=4096
     )
     rows[1].rewards += 0.5
     with pytest.raises(ValueError, match="has the rewards"):
-        experiences(maker(build, plain, tokenizer), rows)
+        build.experiences(build.maker(plain, tokenizer), rows)
 
 
 @pytest.mark.parametrize(
@@ -355,7 +276,7 @@ def test_two_segments_with_two_rewards_are_a_defect(build, plain, tokenizer, gen
 )
 def test_what_has_no_meaning_for_segments_is_refused(build, tokenizer, flags):
     with pytest.raises(ConfigError):
-        maker(build, build.settings(*flags), tokenizer)
+        build.maker(build.settings(*flags), tokenizer)
 
 
 def test_a_window_is_as_many_micro_batches_as_there_are_and_uneven_numbers_are_refused():

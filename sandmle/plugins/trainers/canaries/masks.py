@@ -5,13 +5,12 @@ record: its ids and its text. Neither is derived from the other here.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sandmle.core.errors import PluginError
 from sandmle.core.types.episode import Episode
-from sandmle.core.types.message import ModelReply
 
 Decode = Callable[[Sequence[int]], str]
 """Text of ids; special tokens have none."""
@@ -42,14 +41,22 @@ class MaskReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
+class Turn:
+    """One reply of the policy, by its record."""
+
+    ids: tuple[int, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
     """What the policy wrote in one segment."""
 
     where: str
-    replies: tuple[ModelReply, ...]
+    turns: tuple[Turn, ...]
 
     def ids(self) -> tuple[int, ...]:
-        return tuple(token for reply in self.replies for token in reply.sampled_ids or ())
+        return tuple(token for turn in self.turns for token in turn.ids)
 
 
 def audit_masks(trained: Iterable[Sequence[int]], episodes: Iterable[Episode], decode: Decode) -> MaskReport:
@@ -60,8 +67,12 @@ def audit_masks(trained: Iterable[Sequence[int]], episodes: Iterable[Episode], d
         episodes: as stored; those that are not trained may be among them.
         decode: of the policy's tokenizer.
     """
+    return audit_rows(trained, [one for episode in episodes for one in written_in(episode)], decode)
+
+
+def audit_rows(trained: Iterable[Sequence[int]], written: Sequence[Written], decode: Decode) -> MaskReport:
+    """As `audit_masks`, where what the policy wrote has come another way than in stored episodes."""
     rows = [tuple(row) for row in trained]
-    written = [one for episode in episodes for one in _written(episode)]
     known = {one.ids(): one for one in written}
     strange = [row for row in rows if row not in known]
     problem = _strange(strange[0], written, decode, len(strange)) if strange else _too_often(rows, written)
@@ -70,14 +81,16 @@ def audit_masks(trained: Iterable[Sequence[int]], episodes: Iterable[Episode], d
     return MaskReport(rows=len(rows), tokens=sum(map(len, rows)), problem=problem)
 
 
-def _written(episode: Episode) -> Iterable[_Written]:
+def written_in(episode: Episode) -> Iterator[Written]:
+    """What the policy wrote in each segment in which it did."""
     for number, segment in enumerate(episode.trajectory.segments):
-        replies = tuple(entry.reply for entry in segment.entries if entry.reply is not None)
-        if replies:
-            yield _Written(where=f"episode {episode.episode_id}, segment {number}", replies=replies)
+        replies = [entry.reply for entry in segment.entries if entry.reply is not None]
+        turns = tuple(Turn(ids=tuple(reply.sampled_ids or ()), text=reply.text) for reply in replies)
+        if turns:
+            yield Written(where=f"episode {episode.episode_id}, segment {number}", turns=turns)
 
 
-def _strange(row: tuple[int, ...], written: Sequence[_Written], decode: Decode, more: int) -> str:
+def _strange(row: tuple[int, ...], written: Sequence[Written], decode: Decode, more: int) -> str:
     """In words: a row that nobody wrote, beside what comes nearest."""
     nearest = max(written, key=lambda one: _alike(row, one.ids()), default=None)
     if nearest is None:
@@ -86,24 +99,24 @@ def _strange(row: tuple[int, ...], written: Sequence[_Written], decode: Decode, 
     return (
         f"{more} sequences are trained that the policy did not write. In {nearest.where}, from its token {at} on, the "
         f"loss takes {_shown(decode(row[at:]))} where the policy wrote {_shown(decode(theirs[at:]))}"
-        f"{_shift(row, nearest.replies)}"
+        f"{_shift(row, nearest.turns)}"
     )
 
 
-def _misread(one: _Written, decode: Decode) -> str | None:
+def _misread(one: Written, decode: Decode) -> str | None:
     """In words: ids that do not say what the reply said."""
-    for number, reply in enumerate(one.replies):
-        text = decode(reply.sampled_ids or ())
+    for number, turn in enumerate(one.turns):
+        text = decode(turn.ids)
         # A stop string and what comes after it stand in the ids only; engines write half a character in many ways.
-        if not text.startswith(reply.text) and not (BROKEN in text and BROKEN in reply.text):
+        if not text.startswith(turn.text) and not (BROKEN in text and BROKEN in turn.text):
             return (
                 f"the ids of {one.where}, reply {number}, say {_shown(text)}, but the policy's reply was "
-                f"{_shown(reply.text)}: they were encoded anew or belong to another reply"
+                f"{_shown(turn.text)}: they were encoded anew or belong to another reply"
             )
     return None
 
 
-def _too_often(rows: Sequence[tuple[int, ...]], written: Sequence[_Written]) -> str | None:
+def _too_often(rows: Sequence[tuple[int, ...]], written: Sequence[Written]) -> str | None:
     """In words: a segment that is trained more often than it was played."""
     there = Counter(one.ids() for one in written)
     many = next(((row, count) for row, count in Counter(rows).items() if count > there[row]), None)
@@ -114,12 +127,12 @@ def _too_often(rows: Sequence[tuple[int, ...]], written: Sequence[_Written]) -> 
     return f"what the policy wrote in {where} is trained {count} times, but was written {there[row]} times"
 
 
-def _shift(row: tuple[int, ...], replies: Sequence[ModelReply]) -> str:
+def _shift(row: tuple[int, ...], turns: Sequence[Turn]) -> str:
     """The end of a message, when every reply is in the row but for a step."""
     late = early = True
     at = 0
-    for reply in replies:
-        theirs = tuple(reply.sampled_ids or ())
+    for turn in turns:
+        theirs = turn.ids
         ours = row[at : at + len(theirs)]
         late = late and ours[: len(theirs) - 1] == theirs[1:]
         early = early and ours[1:] == theirs[:-1]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sandmle.core.contracts.policy import CodecProvider, TrainablePolicy
 from sandmle.core.engine.toolkit import Toolkit
@@ -12,14 +12,11 @@ from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.episode import Episode
 from sandmle.plugins.trainers.canaries.masks import Decode, audit_masks
 from sandmle.plugins.trainers.canaries.templates import check_template
-from sandmle.plugins.trainers.canaries.toy import GROUP_SIZE, STEPS, Learn
+from sandmle.plugins.trainers.canaries.toy import GROUP_SIZE, RATE, STEPS, Learn
 from sandmle.plugins.trainers.local.batches import MicroBatch
 from sandmle.plugins.trainers.local.canary import PolicyCanary, trained_rows
 from sandmle.plugins.trainers.local.config import LocalTrainerConfig
 from sandmle.plugins.trainers.local.policies import PROVIDER
-
-TOY_RATE: Final = 3e-2
-"""Learning rate of the toy, with and without an adapter: what 30,000 parameters learn from in eight steps."""
 
 
 class Guard:
@@ -84,7 +81,7 @@ def toy_learner(config: LocalTrainerConfig, run: Callable[..., Awaitable[Any]]) 
         "group_size": GROUP_SIZE,
         "rank": 8,
         "alpha": 16.0,
-        "learning_rate": TOY_RATE,
+        "learning_rate": RATE,
         "warmup_steps": 0,
         "decay_from": 1.0,
         "minibatches": 1,

@@ -68,6 +68,9 @@ class GrpoSection(_Section):
     """Groups whose mean reward lies outside are replaced by other tasks' groups, as long as there are any."""
     masked_stops: tuple[StopReason, ...] = (StopReason.DEADLINE,)
     """Episodes that ended so count in their group and are left out of the loss."""
+    reward_canary: bool = True
+    """Before the first step, have OpenRLHF's own parts train a toy for some seconds and stop when its reward does not
+    rise."""
     evaluate_every: Annotated[int, Field(ge=0)] = 5
     """Steps between evaluations on the validation tasks, if there are any; 0 for none."""
     validation_group_size: Positive = 1

@@ -1,6 +1,7 @@
-"""OpenRLHF's single controller, with our samples and experience, and a canary at the start and after every sync.
+"""OpenRLHF's single controller, with our samples and experience, and canaries at the start and at every sync.
 
-Training goes on only while every rollout engine gives the log-probs that the trainer gives for the same answers.
+Training goes on only while conversations grow by concatenation, while every rollout engine gives the log-probs that the
+trainer gives for the same answers, and while what is about to be trained is what the policy wrote.
 """
 
 import asyncio
@@ -11,19 +12,28 @@ from typing import Any, Final
 import ray
 import torch
 from openrlhf.trainer import ppo_trainer
+from openrlhf.utils.logging_utils import init_logger
 from vllm import SamplingParams
 
 from sandmle.core.contracts.policy import ChatCodec
-from sandmle.core.engine.toolkit import open_toolkit
+from sandmle.core.engine.toolkit import Toolkit, open_toolkit
 from sandmle.core.errors import ConfigError
 from sandmle.core.types.message import Message
+from sandmle.plugins.trainers.canaries.masks import audit_rows
 from sandmle.plugins.trainers.canaries.sync import Probe, SyncCanary
+from sandmle.plugins.trainers.canaries.templates import check_template
+from sandmle.plugins.trainers.local.policies import policy_provider
 from sandmle.plugins.trainers.openrlhf.codecs import configuration_file, open_codec
-from sandmle.plugins.trainers.openrlhf.experience import SegmentExperienceMaker, ranks
+from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
+from sandmle.plugins.trainers.openrlhf.engine import EngineModel
+from sandmle.plugins.trainers.openrlhf.experience import SegmentExperienceMaker, ranks, trained_rows
 from sandmle.plugins.trainers.openrlhf.generator import SegmentSamplesGenerator
+from sandmle.plugins.trainers.openrlhf.toy import check_reward
 
 DTYPES: Final = {"bf16": "bfloat16", "fp16": "float16"}
 """OpenRLHF's names and ours."""
+
+log = init_logger(__name__)
 
 StockTrainer: Final = ppo_trainer.PPOTrainer.__ray_metadata__.modified_class
 """The class below Ray's wrapping."""
@@ -37,24 +47,35 @@ class SegmentTrainer(StockTrainer):  # type: ignore[misc, valid-type]
 
         Raises:
             ConfigError: settings under which log-probs cannot be compared or corrected.
+            PluginError: a toy that is trained with these settings does not learn.
         """
         _refuse_settings(strategy.args)
+        toolkit = open_toolkit(file=configuration_file())
+        prove_reward(toolkit, strategy.args)
         # This is the controller's own process: OpenRLHF finds both classes by their global names.
         ppo_trainer.SamplesGenerator = SegmentSamplesGenerator
         ppo_trainer.RemoteExperienceMaker = SegmentExperienceMaker
         super().__init__(pretrain, strategy, actor_model_group, *args, **kwargs)
-        self._codec = open_codec(open_toolkit(file=configuration_file()), self.tokenizer)
+        self._codec = open_codec(toolkit, self.tokenizer)
         dtype = DTYPES.get(self.args.ds.param_dtype, "float32")
         self._canaries = [SyncCanary(dtype) for _ in self.vllm_engines]
+        self._concatenates = False
         self._worst = 0.0
         self.samples_generator.before_rollouts = self.look
+        self.experience_maker.before_update = self.audit
 
     def look(self) -> None:
         """Compare every engine with the trainer; the engines are awake and nothing is being played.
 
+        The first time, a conversation of three turns is had with one of them, too, as episodes have theirs.
+
         Raises:
-            PluginError: one of them generates with other weights than those that are trained.
+            PluginError: one of them generates with other weights than those that are trained, or a conversation does
+                not grow by concatenation.
         """
+        if not self._concatenates:
+            asyncio.run(check_conversation(self.vllm_engines[0], self._codec, self.args))
+            self._concatenates = True
         scorer = ActorScorer(self.actor_model_group, self.args)
         gaps = []
         for number, (canary, engine) in enumerate(zip(self._canaries, self.vllm_engines, strict=True)):
@@ -63,17 +84,67 @@ class SegmentTrainer(StockTrainer):  # type: ignore[misc, valid-type]
             gaps.append(report.require(f"rollout engine {number}"))
         self._worst = max(gaps, default=0.0)
 
+    def audit(self, batches: Sequence[Any]) -> None:
+        """Hold what is about to be trained against what the policy wrote.
+
+        Raises:
+            PluginError: something is trained that the policy did not write.
+        """
+        audit_rows(trained_rows(batches), self.samples_generator.written, self._codec.decode).require()
+
     def _compute_rollout_stats(self, experiences: Sequence[Any]) -> dict[str, float]:
         figures: dict[str, float] = super()._compute_rollout_stats(experiences)
         ours = {"canary/gap": self._worst, "rollout/log_prob_gap": self.experience_maker.rollout_gap}
         return {**figures, **self.samples_generator.figures, **ours}
 
 
+def prove_reward(toolkit: Toolkit, args: Any) -> None:
+    """Train a toy with the settings of the run, unless `grpo.reward_canary` is off.
+
+    Raises:
+        PluginError: its reward does not rise.
+    """
+    config = OpenRlhfConfig.model_validate(toolkit.settings.options("trainer", "openrlhf"))
+    if config.grpo.reward_canary:
+        report = check_reward(args, policy_provider(toolkit))
+        report.require()
+        log.info("reward canary: from %.2f to %.2f on a toy task", report.rewards[0], report.rewards[-1])
+
+
+class RemoteEngine:
+    """One rollout actor, asked from another process."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    async def generate(self, prompt_token_ids: list[int], sampling_params: Any, multi_modal_data: Any = None) -> Any:
+        """One completion: vLLM's `RequestOutput`."""
+        return await asyncio.to_thread(ray.get, self._engine.generate.remote(prompt_token_ids, sampling_params))
+
+
+async def check_conversation(engine: Any, codec: ChatCodec, args: Any) -> None:
+    """Have a conversation with a rollout actor by the chat model that episodes have theirs by.
+
+    Raises:
+        PluginError: it did not grow by concatenation.
+        ProviderError: the engine failed.
+    """
+    shared = SamplingParams(temperature=args.rollout.temperature, top_p=args.rollout.top_p, top_k=-1, logprobs=1)
+    model = EngineModel(
+        RemoteEngine(engine),
+        asyncio.get_running_loop(),
+        codec,
+        sampling=shared,
+        max_tokens=args.data.max_len,
+    )
+    await check_template(model, codec.decode, args.rollout.temperature)
+
+
 class EngineQuestions:
     """One rollout actor, asked by the canary as it is by episodes."""
 
     def __init__(self, engine: Any, codec: ChatCodec, *, temperature: float) -> None:
-        self._engine = engine
+        self._engine = RemoteEngine(engine)
         self._codec = codec
         self._temperature = temperature
 
@@ -89,7 +160,7 @@ class EngineQuestions:
             seed=sample_index,
             stop_token_ids=[self._codec.end_id],
         )
-        output = await asyncio.to_thread(ray.get, self._engine.generate.remote(prompt, sampling))
+        output = await self._engine.generate(prompt, sampling)
         [completion] = output.outputs
         sampled = tuple(completion.token_ids)
         log_probs = (one[token].logprob for token, one in zip(sampled, completion.logprobs, strict=True))

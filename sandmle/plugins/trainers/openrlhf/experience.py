@@ -8,7 +8,7 @@ leave out of their sums and of what these are divided by.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import Any, Final
 
@@ -74,8 +74,16 @@ class SegmentExperienceMaker(RemoteExperienceMaker):  # type: ignore[misc]
         for name in ("overlong_buffer_len", "stop_properly_penalty_coef"):
             if getattr(self.args.reward, name, None) is not None:
                 raise ConfigError(f"--reward.{name} changes rewards by the length of one sequence; leave it out")
+        self.before_update: Callable[[Sequence[Any]], None] = lambda batches: None
+        """Called with the batches of a step, as they are about to be handed to the policy actors."""
         self.rollout_gap = math.nan
         """Mean absolute difference between the log-probs of engine and trainer in the last step, nats per token."""
+
+    def make_experience_batch(self, rollout_samples: list[Any]) -> list[Any]:
+        """As stock, shown to whoever wants to look before it is trained on."""
+        batches: list[Any] = super().make_experience_batch(rollout_samples)
+        self.before_update(batches)
+        return batches
 
     def split_rollout_samples(self, rollout_samples: list[Any]) -> list[Any]:
         """Micro-batches of all rows, and of as many that train nothing as make the number of rows even."""
@@ -141,6 +149,14 @@ class SegmentExperienceMaker(RemoteExperienceMaker):  # type: ignore[misc]
         batch.advantages = batch.returns.clone()
         batch.info["return"] = (reward * batch.action_mask).sum(dim=-1)
         batch.kl = None
+
+
+def trained_rows(batches: Sequence[Any]) -> Iterator[tuple[int, ...]]:
+    """The ids that the loss looks at, as the tensors have them, one tuple for each row in which there are any."""
+    for batch in batches:
+        for targets, mask in zip(batch.sequences[:, 1:], batch.action_mask.bool(), strict=True):
+            if mask.any():
+                yield tuple(targets[mask].tolist())
 
 
 def _filler(like: Any) -> Any:

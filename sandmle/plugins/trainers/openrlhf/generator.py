@@ -16,6 +16,7 @@ from openrlhf.trainer.ray.vllm_engine import batch_vllm_engine_call
 from openrlhf.utils.logging_utils import init_logger
 
 from sandmle.core.errors import ProviderError
+from sandmle.plugins.trainers.canaries.masks import Written
 from sandmle.plugins.trainers.openrlhf.samples import (
     TRAINED,
     GroupVerdict,
@@ -25,6 +26,7 @@ from sandmle.plugins.trainers.openrlhf.samples import (
     refilled,
     rows_of,
 )
+from sandmle.plugins.trainers.openrlhf.written import written_by
 
 LOOK_S: Final = 10.0
 """Seconds between two looks at whether a group is played; only how often the process wakes up."""
@@ -56,6 +58,8 @@ class SegmentSamplesGenerator(SamplesGenerator):  # type: ignore[misc]
         """Called when the engines are awake, before any episode of a step."""
         self.figures: dict[str, float] = {}
         """Of the last step, over all of its episodes."""
+        self.written: list[Written] = []
+        """What the policy wrote in the episodes that the last step trains, by their records."""
 
     def generate_samples(self, **generate_kwargs: Any) -> tuple[list[Any], float | None, int, bool]:
         """The rows of one training step.
@@ -93,6 +97,12 @@ class SegmentSamplesGenerator(SamplesGenerator):  # type: ignore[misc]
             return rows
         finally:
             self._evaluating = False
+
+    def rows_of_played(self, responses: Sequence[Mapping[str, Any]], **generate_kwargs: Any) -> list[Any]:
+        """The rows of one group that has been played already; none where it teaches nothing."""
+        group = _Group(number=0, prompt="", label="", responses=list(responses))
+        group.verdict = judge_group(responses, len(responses))
+        return self._rows([group], len(responses), **generate_kwargs)
 
     def _generate_vllm(
         self, dataloader_iter: Any, num_prompts: int, dynamic_filtering: bool, **generate_kwargs: Any
@@ -152,6 +162,7 @@ class SegmentSamplesGenerator(SamplesGenerator):  # type: ignore[misc]
             return self._evaluated(groups, size, **generate_kwargs)
         self.figures = batch_figures(played, verdicts)
         rows: list[Any] = []
+        self.written = []
         trajectories = 0
         for group in groups:
             if group.verdict is not GroupVerdict.KEPT:
@@ -159,6 +170,7 @@ class SegmentSamplesGenerator(SamplesGenerator):  # type: ignore[misc]
             for response in group.responses:
                 made = rows_of(response, group=group.number, trajectory=trajectories)
                 rows += [self._row(one, **generate_kwargs) for one in made]
+                self.written += written_by(response, f"task {group.label}, trajectory {trajectories}")
                 trajectories += 1
         return rows
 

@@ -120,7 +120,8 @@ def _environment(config: OpenRlhfConfig, paths: Paths) -> dict[str, str]:
 def _record(
     toolkit: Toolkit, config: OpenRlhfConfig, training: Sequence[Task], validation: Sequence[Task]
 ) -> dict[str, Any]:
-    section = config.model_dump(mode="json", exclude_none=True, exclude={"tasks", "validation"})
+    left_out: dict[str, Any] = {"tasks": True, "validation": True, "grpo": {"reward_canary"}}
+    section = config.model_dump(mode="json", exclude_none=True, exclude=left_out)
     return {
         "method": "grpo",
         "trainer": "openrlhf",

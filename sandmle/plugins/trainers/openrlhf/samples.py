@@ -18,6 +18,7 @@ from sandmle.core.engine.advantage import Estimator, Verdict, group_advantages
 from sandmle.core.engine.training import LOGGED, SegmentDict, logs_of, training_sequences
 from sandmle.core.types.episode import Episode
 from sandmle.core.types.trajectory import StopReason
+from sandmle.plugins.trainers.openrlhf.written import TurnDict, replies_of
 
 VALID: Final = "valid"
 """1 where the row's trajectory enters its group's mean and deviation; 0 where the infrastructure failed it, and in rows
@@ -54,6 +55,8 @@ class Response(TypedDict):
     extra_logs: dict[str, float]
     segments: list[SegmentDict]
     """Every segment in which the policy sampled; empty when nothing is to be trained."""
+    written: list[list[TurnDict]]
+    """The same segments' replies as recorded, by which the mask audit reads what is trained."""
     failure: str | None
     """Why there is no valid episode, for the record."""
     after: str
@@ -86,24 +89,26 @@ def response_of(episode: Episode, asked: Asked, *, masked_stops: Collection[Stop
     trained = bool(sequences) and episode.stop_reason not in masked_stops
     logs = {**logs_of(episode), VALID: 1.0, TRAINED: float(trained)}
     segments = [SegmentDict(**{**one.as_dict(), "extra_logs": logs}) for one in sequences] if trained else []
-    return _response(asked, segments, logs, reward=reward)
+    return response_with(asked, segments, logs, reward=reward, written=replies_of(episode) if trained else [])
 
 
 def invalid_response(asked: Asked, failure: str, after: str) -> Response:
     """A slot that the infrastructure failed. Its reward is None: it is left out of its group, never 0."""
     logs = {**dict.fromkeys(LOGGED, 0.0), VALID: 0.0, TRAINED: 0.0}
-    return _response(asked, [], logs, failure=failure, after=after)
+    return response_with(asked, [], logs, failure=failure, after=after)
 
 
-def _response(
+def response_with(
     asked: Asked,
     segments: list[SegmentDict],
     logs: dict[str, float],
     *,
     reward: float | None = None,
+    written: list[list[TurnDict]] | None = None,
     failure: str | None = None,
     after: str = "none",
 ) -> Response:
+    """An answer of these segments; without any, one in which nothing is trained."""
     first = segments[0] if segments else filler(reward, logs)
     return Response(
         prompt=asked.prompt,
@@ -111,6 +116,7 @@ def _response(
         images=None,
         mm_train_inputs=None,
         segments=segments,
+        written=written or [],
         failure=failure,
         after=after,
         **first,
