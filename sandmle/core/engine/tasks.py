@@ -93,8 +93,18 @@ def task_dirs(path: Path) -> tuple[Path, ...]:
     file) for those it lists: one path a line, relative to the manifest; blank lines and lines after `#` say nothing.
 
     Raises:
-        TaskError: there is none, or the manifest lists something else.
+        TaskError: there is none, the manifest lists something else, or a part of a task is a link.
     """
+    found = _found(path)
+    for entry in found:
+        for part in (TaskLayout(entry).public, TaskLayout(entry).private):
+            # A sandbox shows what such a link leads to, and a downloaded task could have it lead anywhere.
+            if part.is_symlink():
+                raise TaskError(f"{part} is a link: a task holds its own files; copy them there if you trust them")
+    return found
+
+
+def _found(path: Path) -> tuple[Path, ...]:
     if path.is_file():
         return _listed(path)
     if not path.is_dir():

@@ -6,7 +6,7 @@ Each may score ten, and keeps the one that the public board likes best.
 
 import ast
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from sandmle.core.contracts.sandbox import Sandbox, SandboxSession
+from sandmle.core.engine.boards import SCORE_DECIMALS
 from sandmle.core.engine.grading import DraftScore, LocalGrader
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.sandbox import CellStatus, FetchRefusal
 from sandmle.core.types.score import Direction
 from sandmle.core.types.synthesis import Strategy
-from sandmle.core.types.task import SubmissionFormat
+from sandmle.core.types.task import SubmissionFormat, TaskSpec
 from sandmle.plugins.synthesizer.cheat_programs import CHEATS, MAX_SUBMISSIONS
 from sandmle.plugins.synthesizer.scripts import LIMITS, describe_failure
 from sandmle.plugins.synthesizer.tables import FaultError
@@ -90,6 +91,14 @@ async def play_cheats(
             scored[PUBLIC_BOARD] += await _scores(combined, victim, grader)
     found = {name: _kept_score(some, victim.direction) for name, some in scored.items()}
     return {name: score for name, score in found.items() if score is not None}
+
+
+def medals_of_cheats(spec: TaskSpec, scores: Mapping[str, float]) -> Iterator[str]:
+    """For each cheat that would win a medal, which and how."""
+    bronze = spec.thresholds.bronze
+    for name, score in scores.items():
+        if not spec.metric.direction.better(bronze, round(score, SCORE_DECIMALS)):
+            yield f"the cheat {name!r} would win a medal: it scores {score:g}, and bronze is {bronze:g}"
 
 
 @cache

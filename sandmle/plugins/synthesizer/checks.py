@@ -7,9 +7,9 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
-from sandmle.core.engine.boards import SCORE_DECIMALS
 from sandmle.core.types.synthesis import Evidence, TaskDraft, TaskProblem
 from sandmle.core.types.task import TaskSpec
+from sandmle.plugins.synthesizer.cheats import medals_of_cheats
 from sandmle.plugins.synthesizer.evidence import GAPS, NEAR_IDENTICAL
 from sandmle.plugins.synthesizer.files import check_files
 from sandmle.plugins.synthesizer.scripts import hashes
@@ -118,10 +118,7 @@ def check_leaks(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
 
 
 def check_cheats(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
-    bronze = task.spec.thresholds.bronze
-    for name, score in evidence.cheats.items():
-        if not task.spec.metric.direction.better(bronze, round(score, SCORE_DECIMALS)):
-            yield f"the cheat {name!r} would win a medal: it scores {score:g}, and bronze is {bronze:g}"
+    yield from medals_of_cheats(task.spec, evidence.cheats)
 
 
 def check_names(task: TaskDraft, evidence: Evidence) -> Iterator[str]:

@@ -12,6 +12,7 @@ from sandmle.core.engine.tasks import (
     read_task,
     refuse_real,
     spec_toml,
+    task_dirs,
     verify_task,
     write_task,
 )
@@ -129,6 +130,16 @@ def test_tasks_are_listed_by_name_and_other_folders_passed_over(tmp_path: Path):
     (tmp_path / "ledger.jsonl").write_text("{}")
     assert [task.spec.task_id for task in list_tasks(tmp_path)] == ["a-2", "b-1"]
     assert [task.spec.task_id for task in list_tasks(tmp_path / "b-1")] == ["b-1"]
+
+
+@pytest.mark.parametrize("part", ["public", "private"])
+def test_a_part_of_a_task_that_is_a_link_is_not_followed_into_what_is_the_users(tmp_path: Path, part: str):
+    root = write_task(tmp_path / "corpus", draft()).layout.root
+    shutil.move(root / part, tmp_path / "elsewhere")
+    (root / part).symlink_to(tmp_path / "elsewhere")
+    for path in (tmp_path / "corpus", root):
+        with pytest.raises(TaskError, match=f"{part} is a link: a task holds its own files"):
+            task_dirs(path)
 
 
 def test_a_folder_without_tasks_says_so(tmp_path: Path):

@@ -20,8 +20,10 @@ from sandmle.core.engine.tasks import Task, read_task
 from sandmle.core.errors import TaskError
 from sandmle.core.types.synthesis import Evaluation, ReferenceSolution, Strategy, TaskProblem
 from sandmle.plugins.synthesizer.assembly import versions
-from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE
+from sandmle.plugins.synthesizer.cheats import Victim, medals_of_cheats, play_cheats
+from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE
 from sandmle.plugins.synthesizer.population import POPULATION, check_format, run_population
+from sandmle.plugins.synthesizer.scratch import public_folder
 from sandmle.plugins.synthesizer.scripts import run_generator
 from sandmle.plugins.synthesizer.tables import FaultError
 
@@ -64,7 +66,8 @@ async def regenerate(path: Path, tools: Tools) -> tuple[TaskProblem, ...]:
         differing = sorted(_differing(task, files))
         if differing and _versions_here(task):
             return (_problem(f"the script makes other files: {', '.join(differing[:_SHOWN])}"),)
-        return tuple(await _compare_scores(task, strategy, files, tools))
+        problems = await _compare_scores(task, strategy, files, tools)
+        return (*problems, *await _play_cheats(task, strategy, files, tools))
     except FileNotFoundError as problem:
         return (_problem(f"it cannot be made anew: {problem.filename} is not there"),)
     except ValidationError as problem:
@@ -117,6 +120,16 @@ async def _compare_scores(
         if score.private is None or not abs(score.private - one.score) <= SAME_SCORE * max(1.0, abs(one.score)):
             problems.append(_problem(f"{one.name} scores {score.private}, and task.toml says {one.score}"))
     return problems
+
+
+async def _play_cheats(
+    task: Task, strategy: Strategy, files: Mapping[str, bytes], tools: Tools
+) -> Iterator[TaskProblem]:
+    """The cheats of admission once more: whoever published the corpus may have left them out."""
+    victim = Victim(strategy=strategy, form=task.spec.submission, answers=files[ANSWERS], sample=files[SAMPLE])
+    with public_folder(files) as public:
+        scores = await play_cheats(public, victim, tools.sandbox, tools.grader, tools.timeout_s)
+    return (TaskProblem(check="cheat-medal", message=said) for said in medals_of_cheats(task.spec, scores))
 
 
 def _problem(message: str) -> TaskProblem:
