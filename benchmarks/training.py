@@ -54,6 +54,7 @@ async def measure(words: argparse.Namespace, root: Path) -> dict[str, Any]:
         "holds": {
             "update": update and max(update["lora"]["ratio"], update["full"]["ratio"]) <= UPDATE_LIMIT,
             "rollout": max(one["ratio"] for one in played.values()) <= ROLLOUT_LIMIT,
+            "unbiased": faults.unbiased(found),
         },
     }
 

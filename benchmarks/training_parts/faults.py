@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any, Final
 
 from sandmle.core.contracts.sandbox import Sandbox, SandboxSession
@@ -139,38 +139,47 @@ async def measure(world: World, folder: Path, size: Size) -> list[dict[str, Any]
     return rows
 
 
-def bias(groups: Sequence[Sequence[float]], rate: float) -> dict[str, float]:
+def bias(groups: Sequence[Sequence[float]], rate: float) -> dict[str, float | None]:
     """What advantages come to when each episode of these groups fails with probability `rate`.
 
+    A group whose survivors have equal rewards is dropped, that is, their advantages are 0; one of which less
+    than half survives is played on, so that it is none of these draws.
+
     Returns:
-        Mean over draws, groups that are kept and episodes that did not fail of the advantage less the one without
-        faults: of ours (mean only) with its standard error, and were a failure a reward of 0.
+        Mean over draws, groups and episodes that did not fail of the advantage less the one without faults: of ours
+        (mean only) with its standard error, and were a failure a reward of 0. None where no group has any variance.
     """
     rng = random.Random(7)
-    ours, zeros = [], []
+    ours: list[float] = []
+    zeros: list[float] = []
+    teaching = [one for one in groups if group_advantages(one, Estimator.DR_GRPO).verdict is Verdict.KEPT]
     for _ in range(DRAWS):
-        for rewards in groups:
+        for rewards in teaching:
             alive = [rng.random() >= rate for _ in rewards]
-            sound = group_advantages(rewards, Estimator.DR_GRPO)
-            if sound.verdict is not Verdict.KEPT:
+            if 2 * sum(alive) < len(rewards):
                 continue
-            left = group_advantages(
-                [one if there else None for one, there in zip(rewards, alive, strict=True)], Estimator.DR_GRPO
-            )
-            as_zero = group_advantages(
-                [one if there else 0.0 for one, there in zip(rewards, alive, strict=True)], Estimator.DR_GRPO
-            )
-            for found, into in ((left, ours), (as_zero, zeros)):
-                pairs = zip(found.advantages, sound.advantages, alive, strict=True)
-                gone = [a - b for a, b, there in pairs if there and a is not None and b is not None]
-                if gone:
-                    into.append(fmean(gone))
-    spread = (fmean(one * one for one in ours) - fmean(ours) ** 2) ** 0.5 / len(ours) ** 0.5 if ours else 0.0
+            sound = _advantages(rewards)
+            for failed, into in ((None, ours), (0.0, zeros)):
+                found = _advantages([one if there else failed for one, there in zip(rewards, alive, strict=True)])
+                pairs = zip(found, sound, alive, strict=True)
+                into.append(fmean(now - before for now, before, there in pairs if there))
+    if len(ours) < 2:
+        return {"bias": None, "bias_standard_error": None, "bias_if_failures_were_zero": None}
     return {
-        "bias": fmean(ours) if ours else 0.0,
-        "bias_standard_error": spread,
-        "bias_if_failures_were_zero": fmean(zeros) if zeros else 0.0,
+        "bias": fmean(ours),
+        "bias_standard_error": stdev(ours) / len(ours) ** 0.5,
+        "bias_if_failures_were_zero": fmean(zeros),
     }
+
+
+def unbiased(rows: Sequence[dict[str, Any]]) -> bool | None:
+    """Whether every bias is within four standard errors of 0; None where none could be measured."""
+    known = [row for row in rows if row.get("bias") is not None]
+    return all(abs(row["bias"]) <= 4 * row["bias_standard_error"] + 1e-9 for row in known) if known else None
+
+
+def _advantages(rewards: Sequence[float | None]) -> list[float]:
+    return [one or 0.0 for one in group_advantages(rewards, Estimator.DR_GRPO).advantages]
 
 
 async def _train(world: World, folder: Path, size: Size, kind: str, rate: float) -> dict[str, Any]:

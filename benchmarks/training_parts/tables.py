@@ -52,8 +52,9 @@ def _faults(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     for row in rows:
         by_action = ", ".join(f"{kind} {rate:.1%}" for kind, rate in sorted(row["rate_by_action"].items())) or "-"
         told = f"stopped: {row['stopped']}" if row["stopped"] else f"{row['updates']} updates in {row['steps']} steps"
-        biased = f"{row['bias']:+.4f} ± {row['bias_standard_error']:.4f}" if "bias" in row else "-"
-        zero = f"{row['bias_if_failures_were_zero']:+.3f}" if "bias" in row else "-"
+        known = row.get("bias") is not None
+        biased = f"{row['bias']:+.4f} ± {row['bias_standard_error']:.4f}" if known else "-"
+        zero = f"{row['bias_if_failures_were_zero']:+.3f}" if known else "-"
         reward = "-" if row["reward"] is None else f"{row['reward']:.3f}"
         lines.append(
             f"| {row['faults']} | {row['rate']:.0%} | {row['left_out']} of {row['episodes']} | {row['kept_groups']} of "
