@@ -46,7 +46,10 @@ async def open_newest(toolkit: Toolkit, output: Output, newest: int) -> AsyncIte
             policy = await stack.enter_async_context(open_policy(toolkit, output.policy_name))
         except ConfigError as problem:
             path = output.checkpoint(newest)
-            raise RunError(f"{problem}; remove {path} to go on from the checkpoint before it") from problem
+            raise RunError(
+                f"{problem}; remove {path} to go on from the checkpoint before it. Where that one is refused, too, the "
+                "weights below the adapter, one file for all checkpoints, are damaged: put back its model.safetensors"
+            ) from problem
         yield policy
 
 

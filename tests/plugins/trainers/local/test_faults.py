@@ -114,7 +114,7 @@ def test_a_group_without_enough_left_is_never_half_a_group():
     assert group_advantages([0.3, None, None], Estimator.DR_GRPO).verdict is Verdict.TOO_FEW
 
 
-@pytest.mark.parametrize("part", ["model.safetensors", "adapter/adapter_model.safetensors", "trainer.pt"])
+@pytest.mark.parametrize("part", ["adapter/adapter_model.safetensors", "trainer.pt"])
 async def test_a_cut_off_checkpoint_is_refused_and_the_one_before_goes_on_to_the_same_losses(play, tmp_path, part):
     whole = await play("out", lambda number: False, steps=2)
     newest = tmp_path / "out" / "checkpoints" / "0002"
@@ -125,6 +125,23 @@ async def test_a_cut_off_checkpoint_is_refused_and_the_one_before_goes_on_to_the
     again = await play("out", lambda number: False, steps=2)
     assert [line["loss"] for line in again.metrics] == [line["loss"] for line in whole.metrics]
     assert (newest / part).is_file()
+
+
+async def test_damaged_weights_below_the_adapter_are_refused_for_all_checkpoints_until_they_are_put_back(
+    play, tmp_path
+):
+    whole = await play("out", lambda number: False, steps=2)
+    checkpoints = tmp_path / "out" / "checkpoints"
+    shared = checkpoints / "0001" / "model.safetensors"
+    assert shared.samefile(checkpoints / "0002" / "model.safetensors")
+    right = shared.read_bytes()
+    shared.write_bytes(right[:-4] + b"\0\0\1\0")
+    shutil.rmtree(checkpoints / "0002")
+    with pytest.raises(RunError, match=r"trained on other weights.*put back its model.safetensors"):
+        await play("out", lambda number: False, steps=2)
+    shared.write_bytes(right)
+    again = await play("out", lambda number: False, steps=2)
+    assert [line["loss"] for line in again.metrics] == [line["loss"] for line in whole.metrics]
 
 
 async def test_weights_that_are_no_numbers_stop_the_run_before_anything_is_played(toy, imitator, tasks, tmp_path):
