@@ -211,7 +211,7 @@ def _signal_views(facts: Facts, rich: bool) -> list[tuple[str, str]]:
         'views["pieces"] = (plain_signal(signals), plain_signal(signals_test))'
     )
     views = [("pieces", reading)]
-    if rich:
+    if rich and not (facts.several and facts.regression):
         views.append(("shapes", 'views["shapes"] = (rich_signal(signals), rich_signal(signals_test))'))
     if facts.series_column or facts.several:
         # Readings one by one, for what depends on their place.
@@ -227,7 +227,8 @@ def _square_views(facts: Facts, rich: bool) -> list[tuple[str, str]]:
         f"pixels_test = native_pictures(test[{column!r}].astype(str).tolist(), files)\n"
         'views["native"] = (pixels, pixels_test)'
     )
-    return [("native", native), *(_picture_views(column, rich)[-1:] if rich and not facts.regression else [])]
+    # What is to be restored lies at one place; labels may lie anywhere, so that shapes tell more than pixels.
+    return [("native", native), *([] if facts.regression else _picture_views(column, rich))]
 
 
 def _linked_views(edges: str) -> list[tuple[str, str]]:

@@ -23,17 +23,19 @@ def native_pictures(names: list[str], files: dict[str, str]) -> Array:
 
 
 def models_for_each(labels: bool, thorough: bool, features: int) -> list[tuple[str, Any]]:
-    """Models of one target, plain first."""
+    """Models of one target, plain first; of very many columns those few that go with it, and of many no trees."""
     few = min(12, features)
     if labels:
         plain: Any = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=400))
         picked: Any = make_pipeline(StandardScaler(), SelectKBest(f_classif, k=few), LogisticRegression(max_iter=400))
-        trees: Any = ExtraTreesClassifier(80, min_samples_leaf=2, random_state=0)
+        trees: Any = ExtraTreesClassifier(50, min_samples_leaf=2, random_state=0)
     else:
         plain = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 4, 9)))
         picked = make_pipeline(StandardScaler(), SelectKBest(f_regression, k=few), RidgeCV(np.logspace(-1, 3, 9)))
-        trees = ExtraTreesRegressor(60, min_samples_leaf=2, random_state=0)
-    found = [("linear", plain), ("picked", picked), ("trees", trees)]
+        trees = ExtraTreesRegressor(40, min_samples_leaf=2, random_state=0)
+    if features > 300:
+        return [("picked", picked)]
+    found = [("linear", plain), ("picked", picked)] + ([("trees", trees)] if features <= 150 else [])
     return found if thorough else found[:1]
 
 
