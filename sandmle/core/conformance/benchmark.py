@@ -57,7 +57,10 @@ def _task_id(path: Path, what: str) -> str:
         raise PluginError(f"{what}: {layout.spec}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from problem
     except ValueError as problem:
         raise PluginError(f"{what}: {layout.spec} is not TOML: {problem}") from problem
-    needed = (layout.description, layout.sample_submission, layout.answers, layout.leaderboard)
+    needed = [layout.description]
+    if spec.provenance.origin != "competition":
+        # A competition's other files lie where its own benchmark keeps them, under that benchmark's names.
+        needed += [layout.sample_submission, layout.answers, layout.leaderboard]
     missing = [str(one.relative_to(path)) for one in needed if not one.is_file()]
     if missing:
         raise PluginError(f"{what}: task {path} is incomplete: it has no {', '.join(missing)}")

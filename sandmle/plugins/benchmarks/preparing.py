@@ -1,5 +1,6 @@
 """`sandmle benchmarks prepare`: a benchmark's own preparing code in its own process, one competition at a time."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +60,14 @@ def prepare_all(benchmark: Preparable, *, keep_raw: bool, verify: bool, tell: Ca
     failed: dict[str, str] = {}
     for number, one in enumerate(missing, start=1):
         tell(f"{number} of {len(missing)}: {one}")
+        begun = [folder for folder in selection.folders(one) if not _has_files(folder)]
         request = benchmark.prepare_request(one, keep_raw=keep_raw, verify=verify)
         [reply] = ask_all(benchmark.place(kaggle=True), [request], benchmark.config.prepare_timeout_s)
         if "error" in reply:
             failed[one] = _explained(one, reply["error"])
+            # A folder that holds anything is taken for a whole one. What was there before is not ours to take away.
+            for folder in begun:
+                shutil.rmtree(folder, ignore_errors=True)
         elif not selection.is_prepared(one):
             failed[one] = "its preparing code ended without a word, and left its public or private folder empty"
         else:

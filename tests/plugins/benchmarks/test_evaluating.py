@@ -1,12 +1,18 @@
 """`sandmle eval` as a user types it, on small checkouts of the formats, and on the peers' own where one is named."""
 
+import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from sandmle.core.engine.grading import LocalGrader
+from sandmle.core.hooks.manager import load_plugins
+from sandmle.core.hooks.registry import Kind
 
 STAND_INS = Path(__file__).parents[1] / "exchange" / "stand_ins"
 PACKAGES = {"mlebench": "appdirs diskcache tenacity tqdm yaml py7zr", "mledojo": "gymnasium psutil rich py7zr"}
@@ -117,6 +123,90 @@ def test_an_exported_task_ends_in_equal_reports_through_both_bridges(sandmle_jso
 @pytest.mark.parametrize("scaffold", ["react", "aide"])
 def test_the_peers_own_code_ends_in_equal_reports(sandmle_json, task_dirs, tmp_path, scaffold):
     both_bridges_agree(sandmle_json, task_dirs, {peer: checkout(peer) for peer in PACKAGES}, tmp_path, scaffold)
+
+
+JUNK = (
+    b"",
+    b"NA",
+    b"nan",
+    b"inf",
+    b"1e400",
+    b"1_0",
+    b"0x1",
+    b"True",
+    b"plum",
+    b" 1 ",
+    b"\xff",
+    b"9" * 30,
+    b'"1"',
+    b"01",
+)
+SPOILING = (
+    lambda header, rows, at, junk: (header, [*rows[:at], [*rows[at][:-1], junk], *rows[at + 1 :]]),
+    lambda header, rows, at, junk: (header, [*rows[:at], [junk, *rows[at][1:]], *rows[at + 1 :]]),
+    lambda header, rows, at, junk: (header, [*rows[:at], [rows[at][0] + b".0", *rows[at][1:]], *rows[at + 1 :]]),
+    lambda header, rows, at, junk: (header, rows[:at] + rows[at + 1 :]),
+    lambda header, rows, at, junk: (header, [*rows, rows[at]]),
+    lambda header, rows, at, junk: (header, [*rows[at:], *rows[:at]]),
+    lambda header, rows, at, junk: (header, [*rows[:at], rows[at][:1], *rows[at + 1 :]]),
+    lambda header, rows, at, junk: (header, [*rows[:at], [*rows[at], b"9"], *rows[at + 1 :]]),
+    lambda header, rows, at, junk: ([*header, b"note"], [[*row, b"x"] for row in rows]),
+    lambda header, rows, at, junk: (header[::-1], [row[::-1] for row in rows]),
+    lambda header, rows, at, junk: ([b"\xef\xbb\xbf" + header[0], *header[1:]], rows),
+    lambda header, rows, at, junk: ([b" ID", *header[1:]], rows),
+)
+"""Cells, ids, rows, columns and names exchanged, left out, repeated, moved, cut, too long."""
+
+
+def spoilt(good, rng):
+    """A right submission with one or two things wrong with it, and some torn off."""
+    header, *rows = [row.split(b",") for row in good.strip().split(b"\n")]
+    for _ in range(rng.randint(1, 2)):
+        header, rows = rng.choice(SPOILING)(header, rows, rng.randrange(len(rows)), rng.choice(JUNK))
+    text = rng.choice((b"\n", b"\r\n")).join(b",".join(row) for row in [header, *rows]) + rng.choice((b"", b"\n"))
+    return text[: rng.randrange(len(text) + 1)] if rng.random() < 0.1 else text
+
+
+async def verdicts(graders, files):
+    """For each file what each grader says of it, in the order of the graders."""
+    try:
+        return [[await grader.grade(task_dir, content) for task_dir, grader in graders] for content in files]
+    finally:
+        for _, grader in graders:
+            await grader.close()
+
+
+def spoilt_files_are_judged_alike(sandmle_json, task, roots, tmp_path, count):
+    registry = load_plugins(builtins=["sandmle.plugins.benchmarks.plugin"]).registry
+    graders = [(task, LocalGrader())]
+    for peer, root in roots.items():
+        sandmle_json("export", "tasks", task, "--format", peer, "-o", tmp_path / peer)
+        options = {"checkout": root, "export": tmp_path / peer, "work": tmp_path / f"work-{peer}"}
+        options["python"] = os.environ.get("PEERS_PYTHON", sys.executable)
+        benchmark = registry.make(Kind.BENCHMARK, peer, options)
+        graders.append((benchmark.task_dirs()[0], benchmark.open_grader()))
+    rng, good = random.Random(11), (task / "private" / "oracle.csv").read_bytes()
+    files = [good, *(spoilt(good, rng) for _ in range(count))]
+    for content, (ours, bench, dojo) in zip(files, asyncio.run(verdicts(graders, files)), strict=True):
+        where = f"{content[:200]!r}: {ours}, {bench}, {dojo}"
+        assert ours.valid is bench.valid is dojo.valid, where
+        assert ours.score == bench.score == dojo.score, where
+        assert (ours.medal, ours.above_median) == (bench.medal, bench.above_median), where
+        assert ours.human_rank == bench.human_rank == dojo.human_rank, where
+
+
+@pytest.mark.slow
+def test_spoilt_submissions_are_judged_alike_by_ours_and_both_formats(sandmle_json, task_dirs, tmp_path):
+    roots = {peer: STAND_INS / peer for peer in PACKAGES}
+    spoilt_files_are_judged_alike(sandmle_json, task_dirs[0], roots, tmp_path, 60)
+
+
+@pytest.mark.peers
+@pytest.mark.slow
+def test_spoilt_submissions_are_judged_alike_by_the_peers_own_code(sandmle_json, task_dirs, tmp_path):
+    roots = {peer: checkout(peer) for peer in PACKAGES}
+    for number, task in enumerate(task_dirs[:3]):
+        spoilt_files_are_judged_alike(sandmle_json, task, roots, tmp_path / str(number), 300)
 
 
 @pytest.mark.peers

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sandmle.core.conformance.benchmark import check_benchmark
 from sandmle.core.engine.tasks import read_task, refuse_real
 from sandmle.core.errors import ConfigError, GraderError, TaskError
 from sandmle.core.types.score import Direction, Medal
@@ -44,6 +45,10 @@ def test_lite_is_low_and_splits_keep_their_order(bench):
     assert set(splits) == {"low", "lite", "dev", "all"}
     assert [path.name for path in bench.make().task_dirs()] == ["apple-weight", "pearweight"]
     assert [path.name for path in bench.make(split="dev").task_dirs()] == ["pearweight"]
+
+
+def test_it_keeps_the_promises_of_a_benchmark(bench):
+    check_benchmark(bench.make())
 
 
 def test_a_split_can_be_a_file_and_competitions_can_be_picked(bench, tmp_path):
@@ -236,7 +241,9 @@ def test_what_is_half_prepared_is_taken_away_again(bench, sandmle):
     (bench.data / "plum-weight" / "raw" / "answers.csv").unlink()
     done = sandmle("benchmarks", "prepare", *bench.words(), "--split", "one", "--json", code=1)
     assert "answers.csv" in json.loads(done.stdout)["failed"]["plum-weight"]
-    assert not (bench.data / "plum-weight" / "prepared").exists()
+    prepared = bench.data / "plum-weight" / "prepared"
+    assert not (prepared / "public").exists()
+    assert not (prepared / "private").exists()
 
 
 def test_without_a_token_downloading_is_refused_before_it_fails(bench, sandmle, tmp_path):

@@ -4,7 +4,6 @@ Nothing newer than Python 3.9. Competitions are those of the registry that `regi
 an export.
 """
 
-import shutil
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -75,15 +74,10 @@ def prepare(registry: str, data: str, competition_id: str, keep_raw: bool, verif
         download = import_module("mlebench.data").download_and_prepare_dataset
         download(found, keep_raw=keep_raw, skip_verification=not verify)
         return {"downloaded": True, "checksums": "match" if verify else "not looked at"}
-    try:
-        for folder in (public, private):
-            folder.mkdir(parents=True, exist_ok=True)
-        found.prepare_fn(raw=raw, public=public, private=private)
-        (public / "description.md").write_text(found.description)
-    except BaseException:
-        # A prepared folder that is there is taken for a whole one.
-        shutil.rmtree(home / "prepared", ignore_errors=True)
-        raise
+    for folder in (public, private):
+        folder.mkdir(parents=True, exist_ok=True)
+    found.prepare_fn(raw=raw, public=public, private=private)
+    (public / "description.md").write_text(found.description)
     return {"downloaded": False, "checksums": compared(found, public, private) if verify else "not looked at"}
 
 

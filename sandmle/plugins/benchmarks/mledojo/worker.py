@@ -86,18 +86,13 @@ def prepare(export: str, data: str, competition_id: str, info: str) -> dict[str,
         raw.mkdir(parents=True, exist_ok=True)
         utils.download_competition_data(competition_id, raw)
         utils.extract(raw / f"{competition_id}.zip", raw)
-    try:
-        for part in ("public", "private"):
-            (made / part).mkdir(parents=True, exist_ok=True)
-        competitions.get_prepare(competition_id)(raw, made / "public", made / "private")
-        shutil.copyfile(Path(info) / "description.txt", made / "public" / "description.txt")
-        for board in ("private_leaderboard.csv", "public_leaderboard.csv"):
-            if (Path(info) / board).is_file():
-                shutil.copyfile(Path(info) / board, made / "private" / board)
-    except BaseException:
-        # A prepared folder that is there is taken for a whole one.
-        shutil.rmtree(made, ignore_errors=True)
-        raise
+    for part in ("public", "private"):
+        (made / part).mkdir(parents=True, exist_ok=True)
+    competitions.get_prepare(competition_id)(raw, made / "public", made / "private")
+    shutil.copyfile(Path(info) / "description.txt", made / "public" / "description.txt")
+    for board in ("private_leaderboard.csv", "public_leaderboard.csv"):
+        if (Path(info) / board).is_file():
+            shutil.copyfile(Path(info) / board, made / "private" / board)
     return {"checksums": "none recorded"}
 
 

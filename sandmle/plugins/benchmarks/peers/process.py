@@ -167,7 +167,10 @@ class PeerProcess:
 
 
 def _words(place: PeerPlace) -> list[str]:
-    return [place.python or sys.executable, "-c", _BOOT, str(_LOOP), str(place.worker), str(place.memory_mb)]
+    python = place.python or sys.executable
+    # The process has a working directory of its own, from which a relative path would lead elsewhere.
+    interpreter = str(Path(python).absolute()) if os.sep in python else python
+    return [interpreter, "-c", _BOOT, str(_LOOP), str(place.worker), str(place.memory_mb)]
 
 
 def _environment(place: PeerPlace) -> dict[str, str]:
