@@ -99,28 +99,28 @@ class Played:
 async def play(toolkit: Toolkit, task: Task, scaffold: str, episodes: int, folder: Path, clock: PartClock) -> Played:
     """Play that many episodes of one task at once and record them below `folder`, without the clock and with it."""
     folder.mkdir()
-    with clock.stopped():
-        unwatched = await _play(toolkit, task, scaffold, episodes, folder / "unwatched", clock)
-    watched = await _play(toolkit, task, scaffold, episodes, folder / "watched", clock)
+    settings = toolkit.override({"run.scaffold": scaffold, **_options(scaffold)})
+    async with open_chat_model(settings, f"{PREFIX}/{scaffold}") as model, open_crew(settings, model) as crew:
+        await _warm(crew, task)
+        with clock.stopped():
+            unwatched = await _play(crew, task, episodes, folder / "unwatched", clock)
+        watched = await _play(crew, task, episodes, folder / "watched", clock)
     return replace(watched, unwatched=unwatched)
 
 
-async def _play(toolkit: Toolkit, task: Task, scaffold: str, episodes: int, folder: Path, clock: PartClock) -> Played:
-    settings = toolkit.override({"run.scaffold": scaffold, **_options(scaffold)})
+async def _play(crew: Crew, task: Task, episodes: int, folder: Path, clock: PartClock) -> Played:
     plan = Plan(run_id=folder.name, tasks=[task], group_size=episodes, concurrency=episodes, infrastructure_retries=0)
-    async with open_chat_model(settings, f"{PREFIX}/{scaffold}") as model, open_crew(settings, model) as crew:
-        await _warm(crew, task)
-        with _store(folder) as store:
-            rollout = Rollout(metered(crew, clock), plan, store, _ignored)
-            clock.totals.clear()
-            clock.accounts.clear()
-            others_s = tree_cpu_s() - time.process_time()
-            host_s, began = time.process_time(), time.perf_counter()
-            await rollout.run(asyncio.Event())
-            elapsed_s = time.perf_counter() - began
-            await settled()
-            host_s = time.process_time() - host_s
-            others_s = tree_cpu_s() - time.process_time() - others_s
+    with _store(folder) as store:
+        rollout = Rollout(metered(crew, clock), plan, store, _ignored)
+        clock.totals.clear()
+        clock.accounts.clear()
+        others_s = tree_cpu_s() - time.process_time()
+        host_s, began = time.process_time(), time.perf_counter()
+        await rollout.run(asyncio.Event())
+        elapsed_s = time.perf_counter() - began
+        await settled()
+        host_s = time.process_time() - host_s
+        others_s = tree_cpu_s() - time.process_time() - others_s
     return _played(folder, clock, elapsed_s, host_s, others_s)
 
 
