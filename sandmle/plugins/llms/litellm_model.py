@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from sandmle.core.engine.exchange import readable
 from sandmle.core.errors import ConfigError, ProviderError, boundary, nearest
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions
 from sandmle.plugins.llms.cache import ReplyCache, key_of
@@ -136,7 +137,7 @@ class LitellmModel:
             left_s = deadline_s - (time.monotonic() - began)
             share_s = max(deadline_s / len(self._chain), left_s / left)
             try:
-                reply = await tries.reply(messages, options, share_s)
+                reply = readable(await tries.reply(messages, options, share_s))
             except ContextExceededError:
                 if left == 1:
                     return ModelReply(text="", finish_reason="context")

@@ -84,6 +84,12 @@ async def test_failures_and_stand_ins_are_not_kept(cached, server):
     assert (await cached()).text == "itself"
 
 
+async def test_half_a_character_is_kept_as_what_a_file_can_take(cached, server):
+    server.script = [completion("half \ud800")]
+    first, again = await cached(), await cached()
+    assert (first.text, again.text, again.cached) == ("half ?", "half ?", True)
+
+
 def test_everything_of_a_reply_is_kept(tmp_path):
     reply = ModelReply(
         text="t\x00",
