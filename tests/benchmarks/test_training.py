@@ -20,10 +20,22 @@ def test_advantages_stay_unbiased_while_failures_as_zeros_would_not():
         assert found["bias_if_failures_were_zero"] > 0.3 * rate
 
 
-def test_groups_that_teach_nothing_have_no_bias():
-    from training_parts.faults import bias
+def test_groups_whose_survivors_are_alike_count_as_advantages_of_zero():
+    from training_parts.faults import bias, unbiased
 
-    assert bias([[0.5] * 4], 0.5)["bias"] == 0.0
+    # The one that stands out is lost in half of the draws: what is left without it teaches nothing.
+    found = bias([[0.0, 0.0, 0.0, 1.0]], 0.5)
+    assert abs(found["bias"]) <= 5 * found["bias_standard_error"]
+    assert unbiased([{}, found]) is True
+    assert unbiased([{**found, "bias": 0.1}]) is False
+
+
+def test_where_no_group_teaches_anything_there_is_no_bias_to_tell():
+    from training_parts.faults import bias, unbiased
+
+    found = bias([[0.5] * 4], 0.5)
+    assert found["bias"] is None
+    assert unbiased([found]) is None
 
 
 def test_time_that_overlaps_is_counted_once():
@@ -85,6 +97,8 @@ def test_the_tables_tell_every_figure_and_what_was_left_out():
     text = as_markdown(result)
     assert "| 1.09 | 1.3 |" in text
     assert "No comparison with TRL: it is not there" in text
+    nothing = {**row, "bias": None, "bias_standard_error": None, "bias_if_failures_were_zero": None}
+    assert as_markdown({**result, "faults": [nothing]}).endswith("| - | - |")
     assert "| sandbox | 10% | 5 of 48 | 5 of 6 | 2 updates in 2 steps | 0.400 | none 5.0%, run_code 4.0% | " in text
     one = {"ours_s": [0.2, 0.1, 0.3], "trl_s": [0.4, 0.5, 0.3], "trl_sequences_at_once": 8, "ratio": 0.5}
     update = {name: {**one, "loss_difference": 1e-7} for name in ("lora", "full")}
