@@ -7,10 +7,12 @@ import torch
 
 from sandmle.core.engine.store import read_episodes
 from sandmle.core.engine.training import training_sequences
-from sandmle.plugins.trainers.canaries.masks import audit_masks
+from sandmle.plugins.trainers.canaries.masks import audit_masks, audit_rows
 from sandmle.plugins.trainers.local import batches as batches_file
 from sandmle.plugins.trainers.local.batches import Weighted, micro_batches
 from sandmle.plugins.trainers.local.canary import trained_rows
+from sandmle.plugins.trainers.openrlhf.samples import Asked, invalid_response, response_of, rows_of
+from sandmle.plugins.trainers.openrlhf.written import written_by
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +89,22 @@ def test_a_trajectory_that_is_trained_twice_is_counted(episodes, decode):
 
 def test_where_nothing_was_written_nothing_may_be_trained(episodes, decode):
     assert "the policy wrote none" in audited(items_of(episodes[:1]), [], decode).problem
+
+
+def test_what_an_executor_answers_carries_what_the_policy_wrote_beside_what_is_trained(episodes, decode):
+    responses = [response_of(episode, Asked(prompt="", label=episode.task_id)) for episode in episodes]
+    rows = [row for number, one in enumerate(responses) for row in rows_of(one, group=0, trajectory=number)]
+    trained = [
+        [token for start, end in row["action_ranges"] for token in row["observation_tokens"][start:end]] for row in rows
+    ]
+    written = [one for number, response in enumerate(responses) for one in written_by(response, f"episode {number}")]
+    assert any(turn.text for one in written for turn in one.turns)
+    assert audit_rows(trained, written, decode).problem is None
+    assert "the policy did not write" in audit_rows([trained[0][:-1]], written, decode).problem
+
+
+def test_of_an_episode_that_is_not_trained_nothing_was_written(episodes):
+    asked = Asked(prompt="", label="a")
+    stop = episodes[0].stop_reason
+    assert written_by(response_of(episodes[0], asked, masked_stops=[stop]), "episode 0") == []
+    assert written_by(invalid_response(asked, "SandboxError: gone", "none"), "episode 1") == []
