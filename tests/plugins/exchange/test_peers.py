@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -15,6 +16,7 @@ from sandmle.core.engine.grading import LocalGrader
 from sandmle.core.engine.grading_worker import Materials, grade
 from sandmle.core.engine.tasks import list_tasks, read_task
 from sandmle.core.types.score import Direction
+from sandmle.core.types.task import KnownModality
 from sandmle.plugins.seeds.realdata.benchmark import RealData
 from sandmle.plugins.seeds.realdata.config import RealDataConfig
 
@@ -280,10 +282,11 @@ def thirty(make, sandmle, tmp_path_factory):
     def made():
         root = tmp_path_factory.mktemp("thirty")
         tasks, folder = root / "tasks", root / "submissions"
-        if corpus := os.environ.get("PEERS_TASKS"):
+        corpus = os.environ.get("PEERS_TASKS")
+        if corpus:
             tasks = Path(corpus)
         else:
-            sandmle("synth", "-n", 30, "--rng-seed", 11, "--workers", 2, "-o", tasks)
+            sandmle("synth", "-n", 30, "--mix", "even", "--rng-seed", 11, "--workers", 2, "-o", tasks)
         modalities = set()
         for number, task in enumerate(list_tasks(tasks)):
             modalities.add(task.spec.modality)
@@ -291,7 +294,7 @@ def thirty(make, sandmle, tmp_path_factory):
             # A share of them is enough: the rules for files do not depend on the task.
             for name, content in list(spoilt(task.layout.sample_submission.read_bytes()).items())[number % 3 :: 3]:
                 (folder / task.spec.task_id / name).write_text("\n".join(content) + "\n")
-        assert modalities >= {"tabular", "text", "image"}
+        assert corpus or modalities >= {*get_args(KnownModality)}
         return tasks, folder, graded(tasks, folder)
 
     return made
