@@ -85,6 +85,8 @@ OFTEN = (
     "</execute>",
     "```\n",
     "{",
+    "[",
+    '{"a":',
     "/*",
 )
 HEAPS = st.text() | st.lists(st.sampled_from(PIECES)).map("".join) | st.text(st.characters(categories=["Cs", "Cc"]))
