@@ -11,7 +11,7 @@ from typing import Final
 from sandmle.core.contracts.synthesis import Dossier
 from sandmle.core.engine.synthesis import derive_rng_seed
 from sandmle.core.types.metrics import METRICS
-from sandmle.core.types.synthesis import Development, Evidence, TaskDraft
+from sandmle.core.types.synthesis import Development, Evidence, Strategy, TaskDraft
 from sandmle.core.types.task import (
     CalibrationRecord,
     MetricRecord,
@@ -61,11 +61,7 @@ def assemble(
         noise_families=strategy.noise_families,
         metric=MetricRecord(name=strategy.metric, direction=METRICS[strategy.metric].direction),
         submission=submission_format(evaluation),
-        rows=RowCounts(
-            train=strategy.train_rows,
-            public_board=strategy.public_board_rows,
-            private_board=strategy.private_board_rows,
-        ),
+        rows=_rows(strategy),
         dna=dict(dossier.seed.dna),
         thresholds=ThresholdRecord(
             gold=thresholds.gold, silver=thresholds.silver, bronze=thresholds.bronze, median=thresholds.median
@@ -92,6 +88,14 @@ def assemble(
         description=_description(dossier),
         public=_part(dossier, "public/"),
         private=_private(dossier, measured, code),
+    )
+
+
+def _rows(strategy: Strategy) -> RowCounts:
+    return RowCounts(
+        train=strategy.train_rows,
+        public_board=strategy.public_board_rows,
+        private_board=strategy.private_board_rows,
     )
 
 

@@ -29,6 +29,20 @@ PERIODS: Final[Mapping[str, float]] = MappingProxyType(
 )
 """What a column's line in the description says, to the period of its values."""
 _METRIC_WORDS: Final = (
+    ("hamming_loss", r"hamming|share of wrong entries"),
+    ("label_log_loss", r"label[ _-]log[ _-]?loss|log-likelihood, mean over rows and labels"),
+    ("mean_roc_auc", r"mean[ _-]roc|roc (?:curve|auc), mean over the labels|macro[- ]roc"),
+    ("mean_average_precision", r"mean[ _]average[ _]precision|average precision, mean over"),
+    ("f1_labels", r"f1[ _-]labels|f1 of probabilities"),
+    ("f1_weighted", r"f1[ _-]weighted|weighted[- ]f1|\bf1\b.*weighted by"),
+    ("mcc", r"\bmcc\b|matthews"),
+    ("brier", r"brier|squared error of the class probabilities"),
+    ("smape", r"\bsmape\b|symmetric mean absolute percentage|true plus predicted"),
+    ("mape", r"\bmape\b|mean absolute percentage|share of the true value"),
+    ("median_ae", r"median[ _](?:ae|absolute error)"),
+    ("pearson", r"pearson"),
+    ("ndcg", r"ndcg|discounted cumulative gain"),
+    ("kendall_tau", r"kendall"),
     ("balanced_accuracy", r"balanced[ _-]accuracy|mean recall"),
     ("rmsle", r"rmsle|root mean squared? log|squared logarithmic error|error of log"),
     ("log_loss", r"log[ _-]?loss|logarithmic loss|cross[ -]entropy|negative log-likelihood"),

@@ -63,7 +63,8 @@ def _numbers(rule: Params) -> list[str]:
 
 
 def _plain(rng: Random, rule: Params) -> str:
-    return rng.choice(sorted(rule.get("plain") or _numbers(rule)))
+    names: list[str] = sorted(rule.get("plain") or _numbers(rule))
+    return rng.choice(names)
 
 
 def _draw_lost_high(rng: Random, rule: Params) -> dict[str, Any]:

@@ -175,16 +175,16 @@ _IMPORTS: Final[Mapping[str, str]] = MappingProxyType(
 
 def _raw(plan: Plan, recipe: Recipe) -> tuple[str, list[str]]:
     """Lines that define `X` of the columns and files as they come."""
-    pieces = []
+    pieces: list[tuple[str, list[str]]] = []
     if "tabular" in plan.material and recipe.part != "file":
         pieces.append((_raw_table(plan, recipe.view), []))
     if "text" in plan.material and recipe.part != "table":
         pieces.append(_raw_text(recipe.view))
     for kind, maker in _RAW_FILES.items():
         if kind in plan.material and recipe.part != "table":
-            lines = maker(recipe.view).replace("READINGS", "past" if plan.history else "waves")
+            whole = maker(recipe.view).replace("READINGS", "past" if plan.history else "waves")
             near = kind == "audio" and plan.task_type == "reconstruction"
-            pieces.append((_raw_around(plan, recipe.view) if near else lines, []))
+            pieces.append((_raw_around(plan, recipe.view) if near else whole, []))
     if plan.shared_files and recipe.view in ("letters", "full-raw", "partial-raw"):
         pieces.append((f"{READ_LINKS}X = np.log1p(degree)[:, None]\n", []))
     if len(pieces) == 1:

@@ -105,7 +105,7 @@ class _Draft:
 
     def _domain(self) -> Domain:
         """A domain whose title is not taken yet, where there is one."""
-        pool = DOMAINS if self.difficulty is None else ALL_DOMAINS
+        pool: tuple[Domain, ...] = DOMAINS if self.difficulty is None else ALL_DOMAINS
         pool = tuple(one for one in pool if SECTORS.get(one.name) == self.dna.get("sector")) or pool
         order = self.rng.sample(pool, len(pool))
         free = [one for one in order if not any(one.name in title for title in self.taken)]
