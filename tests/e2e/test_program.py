@@ -27,6 +27,7 @@ def digest(root: Path) -> dict[str, str]:
 def test_one_worker_and_two_make_the_same_bytes(sandmle, corpus, tmp_path):
     sandmle("synth", "-n", 6, "--rng-seed", 7, "--workers", 1, "-o", tmp_path / "again")
     assert digest(tmp_path / "again") == digest(corpus)
+    assert (tmp_path / "again" / "manifest.json").read_bytes() == (corpus / "manifest.json").read_bytes()
 
 
 def test_another_rng_seed_makes_other_tasks(sandmle, corpus, tmp_path):

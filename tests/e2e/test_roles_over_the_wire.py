@@ -136,19 +136,17 @@ def test_a_slow_model_is_waited_for_and_one_that_hangs_is_said_to_and_resumed(sa
         return replace(respond(request), delay_s=delays["all"])
 
     with serving(slowly) as server:
-        words = (
-            "--model", "openai/test", "--api-base", address(OPENAI, server),
-            "--set", "plugin.llm.litellm.num_retries=0", "--set", "plugin.llm.litellm.timeout_s=6",
-        )  # fmt: skip
+        words = ("--workers", 1, "--model", "openai/test", "--api-base", address(OPENAI, server))
         made, _ = synth(sandmle, tmp_path / "out", "-n", 1, *words)
         assert made["complete"]
-        delays["all"] = 60
-        done = sandmle("synth", "-o", tmp_path / "out", *ONE_SEED, "-n", 2, *words, code=4, **KEYS)
-        assert "openai/test" in done.stderr
-        assert "6 s" in done.stderr
+        delays["all"] = 600
+        hasty = ("--set", "plugin.llm.litellm.num_retries=0", "--set", "plugin.llm.litellm.timeout_s=3")
+        # What a draft begun ahead was answered is kept: many are asked for, so that some have to be asked anew.
+        done = sandmle("synth", "-o", tmp_path / "out", *ONE_SEED, "-n", 9, *words, *hasty, code=4, **KEYS)
+        assert "model 'openai/test': no reply within 3 s" in done.stderr
     with serving(respond) as server:
         words = ("--model", "openai/test", "--api-base", address(OPENAI, server))
-        assert synth(sandmle, tmp_path / "out", "-n", 2, *words)[0]["accepted"] == 2
+        assert synth(sandmle, tmp_path / "out", "-n", 2, *words)[0]["accepted"] >= 2
 
 
 def test_a_cap_stops_it_says_why_and_raised_it_goes_on_without_paying_twice(sandmle, tmp_path):
@@ -161,7 +159,7 @@ def test_a_cap_stops_it_says_why_and_raised_it_goes_on_without_paying_twice(sand
         )  # fmt: skip
         # A reply costs 11 thousandths of a dollar; a draft has four, and the fifth is the second draft's first.
         short, said = synth(sandmle, tmp_path / "out", *words, "--budget-usd", "0.05", code=3)
-        assert (short["accepted"], short["complete"]) == (1, False)
+        assert (short["drafts"], short["complete"]) == (1, False)
         assert "0.055 of 0.05 USD are spent" in short["stopped"]
         assert short["stopped"] in said
         assert len(asked) == 5
@@ -169,8 +167,10 @@ def test_a_cap_stops_it_says_why_and_raised_it_goes_on_without_paying_twice(sand
     assert done["complete"]
     roles = [json.dumps(request.body["messages"]) for request in asked]
     assert len(set(roles)) == len(roles)
-    assert done["spent"]["all"]["cost_usd"] == pytest.approx(0.011 * len(asked))
-    assert done["spent"]["technical-writer"]["prompt_tokens"] == 22
+    # A reply that was on its way to a draft no longer wanted comes to no one.
+    replies = round(done["spent"]["all"]["cost_usd"] / 0.011)
+    assert len(asked) - 1 <= replies <= len(asked)
+    assert done["spent"]["technical-writer"]["prompt_tokens"] >= 11 * done["drafts"]
 
 
 def test_a_hopeless_model_stops_at_its_role_s_cap(sandmle, tmp_path):
