@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from sandmle.core.conformance.episodes import sample_episode
+from sandmle.core.engine.summary import json_ready
 from sandmle.core.types.episode import Outcome
 from sandmle.core.types.score import Direction, Grade, Medal
 from sandmle.core.types.trajectory import Action, ActionKind, Observation, Step, StopReason
@@ -123,6 +124,13 @@ def test_the_arithmetic_over_seeds_is_numpys_and_scipys_to_the_last_bit():
         mean, error = float(np.mean(shares)), float(stats.sem(shares, ddof=1))
         assert (found["mean"], found["standard_error"]) == (mean, error)
         assert (found["ci_lower"], found["ci_upper"]) == (mean - 1.96 * error, mean + 1.96 * error)
+
+
+def test_a_score_that_is_no_number_is_null_and_no_word():
+    grade = replace(graded(float("nan")), report={**graded(0.5).report, "score": "NaN"})
+    made = mlebench.report_documents([played("fig", 0, grade)], conditions(seeds=1), {"fig": UNANSWERED}, [])
+    [one] = json_ready(made.report)["competition_reports"]
+    assert (one["score"], one["valid_submission"]) == (None, True)
 
 
 def test_known_leaks_stand_in_the_report():

@@ -92,7 +92,11 @@ def competition_report(episode: Episode, unanswered: Mapping[str, Any]) -> Repor
     if said is None:
         # No file, or one that was refused before MLE-bench could see it: a link, or larger than allowed.
         said = {**unanswered, "submission_exists": episode.grade is not None}
-    return {**{name: said[name] for name in unanswered}, "created_at": said.get("created_at", episode.started_at)}
+    found = {**{name: said[name] for name in unanswered}, "created_at": said.get("created_at", episode.started_at)}
+    if episode.grade is not None and episode.grade.valid:
+        # The record holds a score that is no number as a word.
+        found["score"] = episode.grade.score
+    return found
 
 
 def aggregate(reports: Sequence[Report]) -> Report:
