@@ -34,7 +34,7 @@ class CodeActScaffold:
         ]
         run = CodeActRun(episode=episode, config=self._config, transcript=transcript)
         limit = 2 * episode.limits.max_turns + SPARE_STEPS
-        await self._graph.ainvoke({"misread": 0, "done": False}, context=run, config={"recursion_limit": limit})
+        await self._graph.ainvoke({"misread": 0}, context=run, config={"recursion_limit": limit})
         await episode.act(Action(kind=ActionKind.FINISH))
 
     def mermaid(self) -> str:

@@ -50,10 +50,11 @@ def make_benchmark(
 
     benchmark.json beside the task directories says how it was made and what plain solutions reach.
     """
+    notes: dict[str, list[str]] = {}
     if folder is None:
         if target or metric:
             raise UsageError("--target and --metric are for a FOLDER of your own; our seeds have theirs")
-        found, notes = _of_seeds(out, repeats, rng_seed, tuple(seed or ())), {}
+        found = _of_seeds(out, repeats, rng_seed, tuple(seed or ()))
     else:
         if seed:
             raise UsageError("--seed is for our seeds; a FOLDER of your own is taken whole")
