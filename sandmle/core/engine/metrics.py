@@ -17,7 +17,6 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from sandmle.core.errors import TaskError, nearest
-from sandmle.core.types.metrics import LABEL_CUT
 
 Array = npt.NDArray[Any]
 MetricFunction = Callable[[Array, Array, int], float]
@@ -190,6 +189,8 @@ def _hamming_loss(truth: Array, prediction: Array, n_classes: int) -> float:
     return float(sk.hamming_loss(truth.astype(int), prediction >= LABEL_CUT))
 
 
+LABEL_CUT: Final = 0.5
+"""A label counts as said from this probability on."""
 _NEEDS_TWO_VALUES: Final = frozenset(
     {
         *("roc_auc", "average_precision", "qwk", "mcc", "r2", "spearman", "pearson", "ndcg", "kendall_tau"),

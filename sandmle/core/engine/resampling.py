@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from sandmle.core.types.metrics import LABEL_CUT
+from sandmle.core.engine.metrics import LABEL_CUT
 
 Array = npt.NDArray[Any]
 ResampledMetric = Callable[[Array, Array, int, Array], Array]

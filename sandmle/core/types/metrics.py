@@ -48,8 +48,6 @@ METRICS: Final = MappingProxyType(
 )
 """Metric name to `Metric`."""
 
-LABEL_CUT: Final = 0.5
-"""A label counts as said from this probability on, where several may apply."""
 TWO_CLASS_METRICS: Final = ("roc_auc", "average_precision")
 """Metrics that are defined for two classes only."""
 
