@@ -179,7 +179,7 @@ def check(content):
     named = {name.strip(): values for name, values in frame.items()}
     ids = [value.strip().removesuffix(".0") for value in named["id"]]
     assert sorted(ids) == sorted(TRUTH)
-    mine = dict(zip(ids, map(float, named["weight"]), strict=True))
+    mine = dict(zip(ids, (float(value.strip()) for value in named["weight"]), strict=True))
     score = round(math.fsum(abs(TRUTH[name] - mine[name]) for name in PRIVATE) / len(PRIVATE), 5)
     assert verdict["score"] == pytest.approx(score, rel=1e-12, abs=2e-5)
     reached = [medal for medal in ("gold", "silver", "bronze") if verdict["score"] <= THRESHOLDS[medal]]

@@ -313,7 +313,7 @@ def real_rows(make, tmp_path_factory):
 @pytest.mark.parametrize("peer", ["mlebench", "mledojo"])
 def test_tasks_of_real_rows_are_graded_alike(peer, export_tasks, real_rows, tmp_path):
     medals = compare(peer, export_tasks, real_rows, STAND_INS / peer, tmp_path)
-    assert {"gold", "none"} < medals
+    assert {"gold", "none"} <= medals
 
 
 @pytest.mark.peers
