@@ -41,8 +41,11 @@ SURVIVORS = (
     _attack(
         "relay",
         "be a new process in a new session every few milliseconds",
-        "if os.fork() == 0:\n    named('<<token>>')\n    for _ in range(400):\n        os.setsid()\n"
-        "        if os.fork(): os._exit(0)\n        time.sleep(0.01)\n    os._exit(0)\ntime.sleep(0.2)",
+        # Where nobody collects orphans they fill up the user's processes: one that may not fork stays until it may.
+        "if os.fork() == 0:\n    named('<<token>>')\n    until = time.monotonic() + 5\n    os.setsid()\n"
+        "    while time.monotonic() < until:\n        try:\n            if os.fork(): os._exit(0)\n"
+        "            os.setsid()\n        except OSError: pass\n        time.sleep(0.01)\n    os._exit(0)\n"
+        "time.sleep(0.2)",
     ),
     _attack(
         "thread_of_a_daemon",
