@@ -17,7 +17,8 @@ from sandmle.core.errors import RunError, StoreError
 
 FILE: Final = "lessons.json"
 CHECKPOINTS: Final = "checkpoints"
-POINTERS: Final = ("best", "last")
+POINTERS: Final = ("best", "last", "policy")
+"""Names in an output directory under which a result lies: of the local trainer, then of OpenRLHF."""
 
 
 class Lesson(BaseModel):

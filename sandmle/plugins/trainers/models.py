@@ -1,4 +1,4 @@
-"""How large a model is: parameters, bytes and operations, from its shape alone."""
+"""Where a policy lies, and how large it is: parameters, bytes and operations, from its shape alone."""
 
 import json
 from dataclasses import dataclass
@@ -8,8 +8,10 @@ from typing import Any, Final
 from sandmle.core.errors import ConfigError
 
 BF16_BYTES: Final = 2
-POINTERS: Final = ("best", "last")
-"""Checkpoints that a trainer's output directory offers."""
+CONFIG: Final = "config.json"
+ADAPTER_CONFIG: Final = "adapter_config.json"
+PLACES: Final = (".", "policy", "best", "last")
+"""Where the result of a training lies in its output directory: of OpenRLHF, then of the local trainer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,20 +102,56 @@ def facts_from_config(name: str, config: dict[str, Any]) -> ModelFacts:
     )
 
 
+def checkpoint_in(folder: Path) -> Path | None:
+    """The checkpoint that a folder is, or that a training's output directory offers; None when there is none."""
+    places = (folder / name for name in PLACES)
+    return next((one for one in places if (one / ADAPTER_CONFIG).is_file() or (one / CONFIG).is_file()), None)
+
+
+def adapter_of(checkpoint: Path) -> Path | None:
+    """The folder of a checkpoint's LoRA adapter: OpenRLHF leaves it alone, the local trainer beside the weights."""
+    return next((one for one in (checkpoint, checkpoint / "adapter") if (one / ADAPTER_CONFIG).is_file()), None)
+
+
+def whole_policy(policy: str) -> str:
+    """A policy as transformers opens it without losing anything: a name of the hub, or the folder of a checkpoint.
+
+    Args:
+        policy: a name, a checkpoint's folder, or a training's output directory.
+
+    Raises:
+        ConfigError: there is no such folder, it holds no checkpoint, or one with an adapter, which whoever opens the
+            weights would leave out without a word.
+    """
+    folder = Path(policy).expanduser()
+    if not folder.is_dir():
+        # A name of the hub is OWNER/NAME.
+        if folder.is_absolute() or policy.startswith((".", "~")) or policy.count("/") > 1:
+            raise ConfigError(f"the policy {policy} is no folder that is there, and no name of a model")
+        return policy
+    found = checkpoint_in(folder)
+    if found is None:
+        raise ConfigError(f"{folder} holds no policy: no {CONFIG}, not in its {' or '.join(PLACES[1:])} either")
+    if adapter_of(found) is not None:
+        raise ConfigError(
+            f"{found} holds a LoRA adapter, and OpenRLHF would begin with the weights below it, as if it had never "
+            f"been trained: merge it by `sandmle train export {policy} --merge DIR`, and name DIR"
+        )
+    return str(found.resolve())
+
+
 def read_facts(folder: Path) -> ModelFacts | None:
     """Of a checkpoint's folder or a trainer's output directory; None when it does not say.
 
     Raises:
         ConfigError: its `config.json` cannot be read.
     """
-    found = next(
-        (one for one in (folder, *(folder / name for name in POINTERS)) if (one / "config.json").is_file()), None
-    )
-    if found is None:
+    found = checkpoint_in(folder)
+    if found is None or not (found / CONFIG).is_file():
         return None
     try:
-        return facts_from_config(str(folder), json.loads((found / "config.json").read_text("utf-8")))
+        return facts_from_config(str(folder), json.loads((found / CONFIG).read_text("utf-8")))
     except KeyError:
         return None
     except (OSError, ValueError) as problem:
-        raise ConfigError(f"{found / 'config.json'} cannot be read: {problem}") from problem
+        raise ConfigError(f"{found / CONFIG} cannot be read: {problem}") from problem

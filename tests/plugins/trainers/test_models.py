@@ -1,11 +1,11 @@
-"""Sizes that the models' own cards give, from their shapes."""
+"""Sizes that the models' own cards give, from their shapes; and where a policy lies."""
 
 import json
 
 import pytest
 
 from sandmle.core.errors import ConfigError
-from sandmle.plugins.trainers.models import ModelFacts, read_facts
+from sandmle.plugins.trainers.models import ModelFacts, read_facts, whole_policy
 from sandmle.plugins.trainers.recipes import facts_of
 
 # Billions: all weights, and those that one token passes through with its row of the embedding, as the cards count.
@@ -99,3 +99,40 @@ def test_a_trainers_output_directory_gives_the_facts_of_its_checkpoint(tmp_path)
         )
     )
     assert read_facts(tmp_path).key_value_heads == 2
+
+
+def checkpoint(folder, adapter=None):
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    if adapter is not None:
+        (folder / adapter).mkdir(exist_ok=True)
+        (folder / adapter / "adapter_config.json").write_text("{}")
+    return folder
+
+
+def test_an_output_directory_stands_for_the_checkpoint_in_it(tmp_path):
+    local = checkpoint(tmp_path / "local" / "checkpoints" / "0003")
+    (tmp_path / "local" / "best").symlink_to(local)
+    openrlhf = checkpoint(tmp_path / "openrlhf" / "policy")
+    assert whole_policy(str(tmp_path / "local")) == str(local)
+    assert whole_policy(str(tmp_path / "openrlhf")) == whole_policy(str(openrlhf)) == str(openrlhf)
+    assert whole_policy("Qwen/Qwen3-8B") == "Qwen/Qwen3-8B"
+
+
+@pytest.mark.parametrize("place", [".", "policy", "last"])
+@pytest.mark.parametrize("adapter", [".", "adapter"])
+def test_an_adapter_is_not_left_behind_in_silence(tmp_path, place, adapter):
+    checkpoint(tmp_path / "run" / place, adapter)
+    with pytest.raises(ConfigError, match=r"LoRA adapter.*sandmle train export .*run --merge DIR"):
+        whole_policy(str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("policy", ["/no/where", "./here", "../up", "~/home", "runs/a/b"])
+def test_a_folder_that_is_not_there_is_not_taken_for_a_name(policy):
+    with pytest.raises(ConfigError, match="is no folder that is there"):
+        whole_policy(policy)
+
+
+def test_a_folder_without_a_policy_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"holds no policy: no config\.json"):
+        whole_policy(str(tmp_path))

@@ -111,10 +111,11 @@ def start_sft(
 ) -> dict[str, Any]:
     """Imitate; gives the summary."""
     from sandmle.core.engine.interrupts import run_until_interrupted
-    from sandmle.plugins.trainers.openrlhf.sft import plan_sft, run_openrlhf_sft
+    from sandmle.plugins.trainers.openrlhf.sft import plan_sft
+    from sandmle.plugins.trainers.openrlhf.sft_launch import run_openrlhf_sft
 
     plan = plan_sft(toolkit, read_section(toolkit), demos=demos, tasks=tasks, out=out)
-    return run_until_interrupted(lambda drain: run_openrlhf_sft(plan, drain=drain, tell=tell))
+    return run_until_interrupted(lambda drain: run_openrlhf_sft(toolkit, plan, drain=drain, tell=tell))
 
 
 def _estimate(launch: "Launch", recipe: "Recipe | None", episode_timeout_s: float, assume: list[str]) -> Any:

@@ -19,14 +19,11 @@ from transformers import AutoModelForCausalLM
 
 from sandmle.core.engine.fingerprints import refuse_foreign
 from sandmle.core.errors import ConfigError, ProviderError, StoreError, boundary
+from sandmle.plugins.trainers.models import ADAPTER_CONFIG, CONFIG, adapter_of, checkpoint_in
 from sandmle.plugins.trainers.openrlhf.merging import merged_weights
 
-ADAPTER_CONFIG: Final = "adapter_config.json"
-CONFIG: Final = "config.json"
 HEAD: Final = "lm_head.weight"
 SHARD_BYTES: Final = 5_000_000_000
-PLACES: Final = (".", "policy", "best", "last")
-"""Where the result of a training lies in its output directory: of OpenRLHF, then of the local trainer."""
 _WEIGHTS: Final = (".safetensors", ".bin", ".pt", ".index.json")
 
 
@@ -63,7 +60,7 @@ def export_policy(trained: Path, *, merge: Path | None, adapter: Path | None, ba
     if merge is None and adapter is None:
         raise ConfigError("say what to export: --merge DIR, --adapter DIR, or both")
     source = _found(trained)
-    on_top = next((one for one in (source, source / "adapter") if (one / ADAPTER_CONFIG).is_file()), None)
+    on_top = adapter_of(source)
     if on_top is None and adapter is not None:
         raise ConfigError(f"{source} holds whole weights and no adapter; export it by --merge")
     below = _base_of(source, on_top, base) if on_top is not None else None
@@ -86,13 +83,12 @@ def export_policy(trained: Path, *, merge: Path | None, adapter: Path | None, ba
 
 
 def _found(trained: Path) -> Path:
-    places = [trained / place for place in PLACES]
-    for place in places:
-        if (place / ADAPTER_CONFIG).is_file() or (place / CONFIG).is_file():
-            return place
-    raise ConfigError(
-        f"{trained} holds nothing that was trained: no {CONFIG} and no {ADAPTER_CONFIG} in it or its policy/"
-    )
+    found = checkpoint_in(trained)
+    if found is None:
+        raise ConfigError(
+            f"{trained} holds nothing that was trained: no {CONFIG} and no {ADAPTER_CONFIG} in it or its policy/"
+        )
+    return found
 
 
 def _base_of(source: Path, on_top: Path, base: str | None) -> str:

@@ -1,18 +1,21 @@
-"""OpenRLHF's log lines as figures. Its trainer says each step and each evaluation in one line. Pure.
+"""OpenRLHF's log lines as figures. Its GRPO says each step and each evaluation in one line, its SFT by a progress bar.
 
-A line comes from a Ray actor, so a prefix may stand before it; the figures are the text of a Python dictionary.
+A line may come from a Ray actor, so a prefix may stand before it; the figures are the text of a Python dictionary.
 """
 
 import ast
 import math
 import re
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final, Literal
 
 _STEP: Final = re.compile(r"Global step (\d+): (\{.*\})")
 _EVALUATION: Final = re.compile(r"Evaluation completed in .*?, global_step (\d+), eval_metrics: (\{.*\})")
 _WORDS: Final = {"nan": math.nan, "inf": math.inf}
-FATAL: Final = ("policy_loss", "actor_grad_norm")
+_BAR: Final = re.compile(r"Train step of epoch (\d+):.*?\| (\d+)/(\d+) \[[^]]*?, (gpt_loss=[^]]*)\]")
+_SHOWN: Final = re.compile(r"(\w+)=([\w.+-]+)")
+FATAL: Final = ("policy_loss", "actor_grad_norm", "gpt_loss", "grad_norm")
 """Figures that must be numbers for training to go on."""
 
 
@@ -38,6 +41,55 @@ def parse_line(line: str) -> Line | None:
             if figures is not None:
                 return Line(kind="step" if kind == "step" else "evaluation", step=int(found[1]), figures=figures)
     return None
+
+
+class SftBar:
+    """The steps of an SFT off its progress bar, which is all that is printed of them.
+
+    The bar counts micro-batches. After the last of a step's it is shown once for each of them, with its figures; in
+    between it may be shown with those that it had before.
+    """
+
+    def __init__(self, *, done: int, window: int) -> None:
+        """Read from a start on.
+
+        Args:
+            done: steps of the checkpoint that is gone on from. OpenRLHF counts the rest of its epoch from 0.
+            window: micro-batches of a step.
+        """
+        self._done = done * window
+        self._window = window
+        self._count = 0
+        self._text = ""
+        self._rows: list[dict[str, float]] = []
+
+    def read(self, line: str) -> Line | None:
+        """The figures of a step, means over its micro-batches, once all of them have been shown."""
+        found = _BAR.search(line)
+        if found is None:
+            return None
+        epoch, number, size = int(found[1]), int(found[2]), int(found[3])
+        count = number + (self._done if epoch == self._done // size else epoch * size)
+        seen, self._text = found[4] == self._text, found[4]
+        if count != self._count:
+            self._count, self._rows = count, []
+            if seen:
+                return None
+        if count % self._window:
+            return None
+        self._rows.append({name: float(value) for name, value in _SHOWN.findall(found[4]) if _is_number(value)})
+        if len(self._rows) != self._window:
+            return None
+        figures = {name: fmean(row.get(name, math.nan) for row in self._rows) for name in self._rows[0]}
+        return Line(kind="step", step=count // self._window, figures=figures)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _figures(text: str) -> dict[str, float] | None:

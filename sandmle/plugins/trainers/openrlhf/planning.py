@@ -13,7 +13,7 @@ from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError
 from sandmle.plugins.trainers.holding import played_record, refuse_overlap
 from sandmle.plugins.trainers.local.playing import digests, read_tasks
-from sandmle.plugins.trainers.models import ModelFacts
+from sandmle.plugins.trainers.models import ModelFacts, whole_policy
 from sandmle.plugins.trainers.openrlhf.command import Paths, grpo_flags
 from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
 from sandmle.plugins.trainers.openrlhf.constraints import check, warnings
@@ -95,12 +95,11 @@ def plan_grpo(toolkit: Toolkit, config: OpenRlhfConfig, *, tasks: Path | None, o
 def _absolute(config: OpenRlhfConfig, tasks: Path | None) -> OpenRlhfConfig:
     """Workers run elsewhere: no path may depend on the working directory."""
     chosen = tasks or config.tasks
-    policy = Path(str(config.policy)).expanduser()
     return config.model_copy(
         update={
             "tasks": chosen.expanduser().resolve() if chosen else None,
             "validation": config.validation.expanduser().resolve() if config.validation else None,
-            "policy": str(policy.resolve()) if policy.is_dir() else config.policy,
+            "policy": whole_policy(str(config.policy)),
         }
     )
 

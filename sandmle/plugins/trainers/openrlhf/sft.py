@@ -1,32 +1,20 @@
-"""SFT through `openrlhf.cli.train_sft` on the GPUs of one machine: check, write, start, watch, stop, resume."""
+"""SFT through `openrlhf.cli.train_sft` on the GPUs of one machine: everything that can be said before it is started."""
 
-import asyncio
 import hashlib
-import json
-import os
-import re
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sandmle.core.engine.lessons import Lesson, read_lessons, write_lessons
+from sandmle.core.engine.lessons import Lesson, read_lessons
 from sandmle.core.engine.store import EPISODES
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import ConfigError, ProviderError, RunError
-from sandmle.plugins.trainers.holding import held
+from sandmle.core.errors import ConfigError
 from sandmle.plugins.trainers.local.playing import digests, read_tasks
+from sandmle.plugins.trainers.models import whole_policy
 from sandmle.plugins.trainers.openrlhf.command import Paths
 from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
 from sandmle.plugins.trainers.openrlhf.constraints import SECTION
-from sandmle.plugins.trainers.openrlhf.files import write_files
-from sandmle.plugins.trainers.openrlhf.launch import FINISHED, stop_when_drained
-from sandmle.plugins.trainers.openrlhf.placement import place
-from sandmle.plugins.trainers.openrlhf.preflight import check_gpus, check_packages
-from sandmle.plugins.trainers.openrlhf.process import open_driver
-
-Tell = Callable[[str], None]
 
 LAUNCHER: Final = "deepspeed.launcher.runner"
 MODULE: Final = "openrlhf.cli.train_sft"
@@ -34,7 +22,6 @@ DATA: Final = "demonstrations.jsonl"
 TEMPLATE: Final = "template.jinja"
 SAVE_EVERY: Final = 20
 """Steps between checkpoints; as in the released scripts."""
-_LOSS: Final = re.compile(r"Train step of epoch (\d+):.*?(\d+)/\d+ \[.*?gpt_loss=([\w.+-]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +34,22 @@ class SftPlan:
     """After the launcher's own words."""
     files: Mapping[Path, str]
     record: Mapping[str, Any]
-    scaffolds: tuple[str, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
+    """Of the policy that it starts from, and this one."""
     conversations: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
     template: str | None = None
     """Where the proven template is from; None where there was nothing to prove it for."""
+
+    @property
+    def window(self) -> int:
+        """Micro-batches of one step in each process."""
+        return self.config.sft.batch_sequences // _at_once(self.config)
+
+    @property
+    def steps(self) -> int:
+        """That it will have when complete: OpenRLHF leaves out what fills no whole micro-batch, and no whole step."""
+        return self.conversations // _at_once(self.config) * self.config.sft.epochs // self.window
 
     @property
     def command(self) -> list[str]:
@@ -74,6 +72,9 @@ def plan_sft(
             "name the model to start from: --policy NAME or FOLDER, or a --recipe (`sandmle train recipes`)"
         )
     _check(config)
+    lessons = read_lessons(Path(config.policy).expanduser())
+    policy = whole_policy(config.policy)
+    config = config.model_copy(update={"policy": policy})
     paths = Paths(out=out.expanduser().resolve())
     if not demos or tasks is None:
         return SftPlan(config=config, paths=paths, flags=_flags(toolkit, config, paths, None), files={}, record={})
@@ -90,7 +91,7 @@ def plan_sft(
     training = read_tasks(tasks)
     kept = read_demonstrations(demos, [task.spec.task_id for task in training], config.sft.keep)
     found = conversations_of(kept.episodes)
-    tokenizer = open_tokenizer(config.policy)
+    tokenizer = open_tokenizer(policy)
     proven = choose_template(tokenizer, config.sft.template)
     chosen = fitting(tokenizer, proven, found, config.sft.max_tokens)
     _check_amount(config, len(chosen.said))
@@ -110,77 +111,11 @@ def plan_sft(
         flags=_flags(toolkit, config, paths, proven.jinja),
         files={paths.work / DATA: dataset_lines(chosen.said), paths.work / TEMPLATE: proven.jinja},
         record=record,
-        scaffolds=tuple(sorted({one.scaffold for one in kept.episodes})),
+        lessons=(*lessons, Lesson(method="sft", scaffolds=tuple(sorted({one.scaffold for one in kept.episodes})))),
         conversations=len(chosen.said),
         left_out={"other_tasks": kept.other_tasks, "not_kept": kept.not_kept, **chosen.left_out},
         template=proven.origin,
     )
-
-
-async def run_openrlhf_sft(plan: SftPlan, *, drain: asyncio.Event, tell: Tell) -> dict[str, Any]:
-    """Imitate; the same plan goes on from the last checkpoint. Gives the summary.
-
-    Raises:
-        UsageError: GPUs or directory cannot be used, or the loss is no finite number.
-        PluginError: a package is missing.
-        InfrastructureError: OpenRLHF failed, or something could not be written.
-    """
-    check_packages(plan.config, place(plan.config, None))
-    check_gpus(plan.config)
-    out = plan.paths.out
-    losses: list[dict[str, Any]] = []
-    with held(out, plan.record):
-        if not (out / FINISHED).is_file():
-            lesson = Lesson(method="sft", scaffolds=plan.scaffolds)
-            write_lessons(out, (*read_lessons(Path(str(plan.config.policy))), lesson))
-            write_files(plan.files)
-            await _watch(plan, drain, tell, losses)
-    complete = (out / FINISHED).is_file()
-    return {
-        "out": str(out),
-        "complete": complete,
-        "policy": str(plan.paths.policy) if complete else None,
-        "demonstrations": plan.conversations,
-        "left_out": dict(plan.left_out),
-        "metrics": losses,
-    }
-
-
-async def _watch(plan: SftPlan, drain: asyncio.Event, tell: Tell, losses: list[dict[str, Any]]) -> None:
-    paths = plan.paths
-    tell(f"starting OpenRLHF's SFT; its log is {paths.log}")
-    async with open_driver([sys.executable, *plan.command], os.environ, paths.log) as driver:
-        waiting = asyncio.create_task(stop_when_drained(driver, drain, lambda: _newest(paths), SAVE_EVERY, tell))
-        try:
-            async for line in driver.lines():
-                found = _LOSS.search(line)
-                if found:
-                    epoch, step, loss = int(found[1]), int(found[2]), found[3]
-                    losses.append({"epoch": epoch, "step": step, "loss": loss})
-                    tell(f"epoch {epoch}, pass {step}: loss {loss}")
-                    if loss.lower() in ("nan", "inf", "-inf"):
-                        raise RunError(
-                            f"epoch {epoch}, pass {step}: the loss is {loss}; training has been stopped. Start in "
-                            "another directory with a lower learning rate"
-                        )
-            status = await driver.wait()
-        finally:
-            waiting.cancel()
-            [stopped] = await asyncio.gather(waiting, return_exceptions=True)
-    if stopped is True:
-        tell("stopped; the same command goes on from the last checkpoint")
-    elif status != 0:
-        raise ProviderError(f"OpenRLHF ended with status {status}. The end of {paths.log}:\n" + "\n".join(driver.tail))
-    else:
-        write_files({paths.out / FINISHED: json.dumps({"policy": str(paths.policy)}) + "\n"})
-
-
-def _newest(paths: Paths) -> int | None:
-    try:
-        number = (paths.checkpoints / "latest").read_text("utf-8").strip().removeprefix("global_step")
-    except OSError:
-        return None
-    return int(number) if number.isdigit() else None
 
 
 def _flags(toolkit: Toolkit, config: OpenRlhfConfig, paths: Paths, template: str | None) -> list[str]:
@@ -216,7 +151,7 @@ def _flags(toolkit: Toolkit, config: OpenRlhfConfig, paths: Paths, template: str
 
 
 def _check(config: OpenRlhfConfig) -> None:
-    at_once = config.gpus * config.sft.micro_batch
+    at_once = _at_once(config)
     if config.nodes > 1:
         raise ConfigError(f"{SECTION}.nodes = {config.nodes}: SFT runs on the GPUs of one machine; give --nodes 1")
     if config.sft.batch_sequences % at_once:
@@ -226,6 +161,11 @@ def _check(config: OpenRlhfConfig) -> None:
         )
     if config.engine.packing and "flash" not in config.engine.attention:
         raise ConfigError(f"{SECTION}.engine.packing needs flash attention; set it to false, or engine.attention")
+
+
+def _at_once(config: OpenRlhfConfig) -> int:
+    """Conversations in one forward pass of all processes."""
+    return config.gpus * config.sft.micro_batch
 
 
 def _check_amount(config: OpenRlhfConfig, conversations: int) -> None:

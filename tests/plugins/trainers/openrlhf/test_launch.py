@@ -18,8 +18,9 @@ from sandmle.core.errors import ConfigError, PluginError, ProviderError, RunErro
 from sandmle.core.hooks.events import TrainStepFinished
 from sandmle.plugins.trainers.holding import read_lines
 from sandmle.plugins.trainers.openrlhf.commands import read_section
-from sandmle.plugins.trainers.openrlhf.launch import Watcher, newest_checkpoint, run_openrlhf
+from sandmle.plugins.trainers.openrlhf.launch import newest_checkpoint, run_openrlhf, watched
 from sandmle.plugins.trainers.openrlhf.planning import plan_grpo
+from sandmle.plugins.trainers.openrlhf.watching import Watcher
 
 DRIVER = """
 import json, os, pathlib, sys, time
@@ -73,7 +74,7 @@ async def watch(out: Path, program: list[str], drain: asyncio.Event | None = Non
         announcing(toolkit, lambda event: None, {"mine": recorder}) as announcer,
     ):
         tell = (told if told is not None else []).append
-        watcher = Watcher(launch, (metrics, evaluations), announcer, drain or asyncio.Event(), tell)
+        watcher = Watcher(watched(launch), (metrics, evaluations), announcer, drain or asyncio.Event(), tell)
         await watcher.run([sys.executable, *program], {**os.environ})
     return recorder, launch
 

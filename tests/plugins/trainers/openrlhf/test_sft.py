@@ -22,8 +22,9 @@ from sandmle.core.errors import ConfigError, PluginError, RunError
 from sandmle.core.types.chat_format import CHATML
 from sandmle.plugins.trainers.local.playing import open_stage, read_tasks
 from sandmle.plugins.trainers.openrlhf.commands import read_section
-from sandmle.plugins.trainers.openrlhf.sft import plan_sft, run_openrlhf_sft
+from sandmle.plugins.trainers.openrlhf.sft import plan_sft
 from sandmle.plugins.trainers.openrlhf.sft_data import Conversations, choose_template, conversations_of, fitting
+from sandmle.plugins.trainers.openrlhf.sft_launch import run_openrlhf_sft
 
 SPECIAL = ["<|pad|>", "<|im_start|>", "<|im_end|>", "<|endoftext|>"]
 DROPS_THOUGHTS = (
@@ -86,6 +87,7 @@ def planned(demos, out: Path, policy: Path, **more):
 @pytest.fixture
 def policy(tmp_path) -> Path:
     tokenizer(CHATML.jinja()).save_pretrained(tmp_path / "policy")
+    (tmp_path / "policy" / "config.json").write_text("{}")
     return tmp_path / "policy"
 
 
@@ -184,6 +186,7 @@ def test_what_openrlhf_cannot_do_is_refused(demos, policy, tmp_path, more, words
 
 def test_without_a_tokenizer_nothing_is_proven(demos, tmp_path):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "config.json").write_text("{}")
     with pytest.raises(ConfigError, match="cannot be opened"):
         planned(demos, tmp_path / "out", tmp_path / "empty")
 
@@ -191,5 +194,5 @@ def test_without_a_tokenizer_nothing_is_proven(demos, tmp_path):
 async def test_what_is_missing_is_said_before_anything_is_written(demos, policy, tmp_path):
     plan = planned(demos, tmp_path / "out", policy)
     with pytest.raises(PluginError, match="not installed here"):
-        await run_openrlhf_sft(plan, drain=asyncio.Event(), tell=print)
+        await run_openrlhf_sft(open_toolkit(), plan, drain=asyncio.Event(), tell=print)
     assert not (tmp_path / "out").exists()
