@@ -1,8 +1,9 @@
 """Tells of each event: a record, the plugins, the trackers. None of the latter two can stop a run."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 from sandmle.core.contracts.tracker import Tracker
 from sandmle.core.engine.toolkit import Toolkit
@@ -54,7 +55,10 @@ def announcing(
 @contextmanager
 def _only_logged(what: str) -> Iterator[None]:
     try:
-        with boundary(StoreError, what):
+        # Stdout belongs to the program's one document.
+        with redirect_stdout(sys.stderr), boundary(StoreError, what):
             yield
     except SandmleError as problem:
         log.warning("%s", problem, exc_info=problem)
+    except SystemExit as problem:
+        log.warning("%s: it tried to end the program", what, exc_info=problem)

@@ -1,21 +1,26 @@
 """Looks at this machine and says what works, what does not, and what to do about it."""
 
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from sandmle.core.contracts.sandbox import Sandbox
+from sandmle.core.engine.crews import CLOSE_DEADLINE_S
+from sandmle.core.engine.deadlines import deadline, see_through
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import SandmleError
+from sandmle.core.errors import SandboxError, SandmleError
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.sandbox import CellStatus, SandboxLimits
 
 EXTRAS = {"jupyter": ("jupyter_client", "ipykernel"), "docker": ("docker",), "train": ("torch", "transformers", "peft")}
 """Pip extra to the modules it brings."""
 CANARY_TIMEOUT_S = 30.0
+TRIAL_DEADLINE_S = 600.0
+"""Launching a sandbox, trying it and closing it again, on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +82,30 @@ async def examine(toolkit: Toolkit) -> list[Finding]:
     return [*findings, *[await _sandbox(toolkit, name) for name in toolkit.registry.names(Kind.SANDBOX)]]
 
 
+@asynccontextmanager
+async def trial_of(toolkit: Toolkit, name: str) -> AsyncIterator[Sandbox]:
+    """A sandbox as it is configured, started, and closed in the end. It has a deadline for all of that together.
+
+    Raises:
+        ConfigError: no such sandbox, or its section is wrong.
+        PluginError: it needs a package that is not installed, or cannot be made.
+        SandboxError: it cannot be started, failed, or hangs.
+    """
+    sandbox: Sandbox = toolkit.make(Kind.SANDBOX, name)
+    async with deadline(TRIAL_DEADLINE_S, SandboxError, f"sandbox {name!r}"):
+        try:
+            await sandbox.start()
+            yield sandbox
+        finally:
+            await see_through(sandbox.close(), CLOSE_DEADLINE_S)
+
+
+def verdict_on(problem: SandmleError) -> Literal["absent", "failed"]:
+    """Whether a sandbox that cannot be had is an optional part that is not installed, or a failure of this machine."""
+    missing = isinstance(problem.__cause__, (ImportError, FileNotFoundError, ConnectionRefusedError))
+    return "absent" if missing else "failed"
+
+
 async def examine_training(toolkit: Toolkit, policy: Path | None = None, engine: str | None = None) -> list[Finding]:
     """Run the canaries of every registered trainer."""
     findings: list[Finding] = []
@@ -84,7 +113,8 @@ async def examine_training(toolkit: Toolkit, policy: Path | None = None, engine:
         try:
             trainer = toolkit.make(Kind.TRAINER, name)
             if isinstance(trainer, Guarded):
-                found = await trainer.examine(toolkit, policy, engine)
+                with toolkit.registry.blaming(Kind.TRAINER, name, "failed in its examine()"):
+                    found = await trainer.examine(toolkit, policy, engine)
                 findings += [replace(one, name=f"{name}: {one.name}") for one in found]
             else:
                 findings.append(Finding(name=name, verdict="absent", detail="it has no canaries of its own"))
@@ -99,12 +129,14 @@ async def examine_benchmark(toolkit: Toolkit, name: str) -> Sequence[Finding]:
 
     Raises:
         ConfigError: no such benchmark, or its section is wrong.
+        PluginError: it failed in its own code.
     """
     benchmark = toolkit.make(Kind.BENCHMARK, name)
     if not isinstance(benchmark, Examinable):
         detail = "it has nothing to say of itself; a run says what is wrong with its tasks"
         return [Finding(name=name, verdict="absent", detail=detail)]
-    return await benchmark.examine()
+    with toolkit.registry.blaming(Kind.BENCHMARK, name, "failed in its examine()"):
+        return await benchmark.examine()
 
 
 def _python() -> Finding:
@@ -141,26 +173,16 @@ def _plugins(toolkit: Toolkit) -> list[Finding]:
 
 
 async def _sandbox(toolkit: Toolkit, name: str) -> Finding:
-    sandbox: Sandbox | None = None
     try:
-        sandbox = toolkit.make(Kind.SANDBOX, name)
-        await sandbox.start()
-        async with sandbox.session(public_dir=None, limits=SandboxLimits()) as session:
-            result = await session.run("print(6 * 7)", CANARY_TIMEOUT_S)
-        if result.status is CellStatus.OK and result.stdout.strip() == "42":
-            # A backend may have more to say of how it keeps sessions.
-            more = f"; {sandbox.detail}" if isinstance(sandbox, _Detailed) else ""
-            told = f"isolation {sandbox.level.value}, a cell ran{more}"
-            return Finding(name=f"sandbox {name}", verdict="ok", detail=told)
-        return Finding(
-            name=f"sandbox {name}",
-            verdict="failed",
-            detail=f"a cell that prints 42 ended as {result.status.value}: {result.stderr.strip()[-200:]}",
-        )
+        async with trial_of(toolkit, name) as sandbox:
+            async with sandbox.session(public_dir=None, limits=SandboxLimits()) as session:
+                result = await session.run("print(6 * 7)", CANARY_TIMEOUT_S)
+            if result.status is CellStatus.OK and result.stdout.strip() == "42":
+                # A backend may have more to say of how it keeps sessions.
+                more = f"; {sandbox.detail}" if isinstance(sandbox, _Detailed) else ""
+                told = f"isolation {sandbox.level.value}, a cell ran{more}"
+                return Finding(name=f"sandbox {name}", verdict="ok", detail=told)
+            detail = f"a cell that prints 42 ended as {result.status.value}: {result.stderr.strip()[-200:]}"
+            return Finding(name=f"sandbox {name}", verdict="failed", detail=detail)
     except SandmleError as problem:
-        # A backend whose extra or engine is not installed is an optional part, not a failure of this machine.
-        missing = isinstance(problem.__cause__, (ImportError, FileNotFoundError, ConnectionRefusedError))
-        return Finding(name=f"sandbox {name}", verdict="absent" if missing else "failed", detail=str(problem))
-    finally:
-        if sandbox is not None:
-            await sandbox.close()
+        return Finding(name=f"sandbox {name}", verdict=verdict_on(problem), detail=str(problem))

@@ -84,10 +84,14 @@ def load_tasks(toolkit: Toolkit) -> list[Task]:
 
     Raises:
         UsageError: the benchmark or one of its tasks cannot be used, or two tasks have one id.
+        PluginError: a plugin's benchmark failed in its own code.
     """
-    benchmark: Benchmark = toolkit.make(Kind.BENCHMARK, toolkit.settings.run.benchmark)
+    name = toolkit.settings.run.benchmark
+    benchmark: Benchmark = toolkit.make(Kind.BENCHMARK, name)
+    with toolkit.registry.blaming(Kind.BENCHMARK, name, "cannot list its tasks"):
+        folders = tuple(benchmark.task_dirs())
     found: dict[str, Task] = {}
-    for path in benchmark.task_dirs():
+    for path in folders:
         task = read_task(path)
         taken = found.setdefault(task.spec.task_id, task)
         if taken is not task:

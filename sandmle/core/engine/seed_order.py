@@ -91,7 +91,8 @@ def _all_seeds(toolkit: Toolkit, mix: Mix | None) -> list[Seed]:
     seeds: list[Seed] = []
     for name in names:
         source: SeedSource = toolkit.make(Kind.SEEDS, name)
-        seeds.extend(source.seeds())
+        with toolkit.registry.blaming(Kind.SEEDS, name, "cannot give its seeds"):
+            seeds.extend(source.seeds())
     if not seeds:
         raise UsageError("there are no seeds to amplify: name a seed source in synthesis.seeds")
     known, wanted = [seed.seed_id for seed in seeds], toolkit.settings.synthesis.seed_ids

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-from sandmle.core.contracts.sandbox import Sandbox, SandboxSession
+from sandmle.core.contracts.sandbox import SandboxSession
+from sandmle.core.engine.doctor import trial_of, verdict_on
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import SandmleError
 from sandmle.core.hooks.registry import Kind
@@ -90,27 +91,21 @@ async def survey_sandboxes(toolkit: Toolkit) -> list[Survey]:
 
 
 async def _survey(toolkit: Toolkit, name: str) -> Survey:
-    sandbox: Sandbox | None = None
     try:
-        sandbox = toolkit.make(Kind.SANDBOX, name)
-        await sandbox.start()
-        async with sandbox.session(public_dir=None, limits=SandboxLimits()) as session:
-            probes = await _probes(sandbox, session)
-        return Survey(
-            sandbox=name,
-            verdict="ok",
-            detail="" if probes else "it has no attacks of its own to show more than its level",
-            level=sandbox.level.value,
-            walls=sandbox.walls if isinstance(sandbox, _Walled) else "",
-            probes=probes,
-            open=(*(f"{probe.name}: {probe.detail}" for probe in probes if not probe.held), *UNPROBED),
-        )
+        async with trial_of(toolkit, name) as sandbox:
+            async with sandbox.session(public_dir=None, limits=SandboxLimits()) as session:
+                probes = await _probes(sandbox, session)
+            return Survey(
+                sandbox=name,
+                verdict="ok",
+                detail="" if probes else "it has no attacks of its own to show more than its level",
+                level=sandbox.level.value,
+                walls=sandbox.walls if isinstance(sandbox, _Walled) else "",
+                probes=probes,
+                open=(*(f"{probe.name}: {probe.detail}" for probe in probes if not probe.held), *UNPROBED),
+            )
     except SandmleError as problem:
-        missing = isinstance(problem.__cause__, (ImportError, FileNotFoundError, ConnectionRefusedError))
-        return Survey(sandbox=name, verdict="absent" if missing else "failed", detail=str(problem))
-    finally:
-        if sandbox is not None:
-            await sandbox.close()
+        return Survey(sandbox=name, verdict=verdict_on(problem), detail=str(problem))
 
 
 async def _probes(sandbox: object, session: SandboxSession) -> tuple[Probe, ...]:

@@ -88,7 +88,8 @@ class Toolkit:
         # One of each, so that all models of a run share what it knows of how much a provider bears.
         if name not in self._providers:
             self._providers[name] = self.make(Kind.LLM, name)
-        return self._providers[name].open_model(model)
+        with self.registry.blaming(Kind.LLM, name, f"cannot open {model!r}"):
+            return self._providers[name].open_model(model)
 
 
 def open_toolkit(

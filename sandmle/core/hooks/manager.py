@@ -86,7 +86,7 @@ class Plugins:
                 with redirect_stdout(sys.stderr):
                     impl.function(event)
             # A broad except on purpose: an observer's failure is the observer's, whatever it is.
-            except Exception:
+            except (Exception, SystemExit):
                 log.exception("plugin %r failed observing %s", impl.plugin_name, type(event).__name__)
 
     def add_commands(
@@ -137,7 +137,7 @@ class Plugins:
                 judge: Any = impl.function
                 found = list(judge(**{name: given[name] for name in impl.argnames}))
             # A broad except on purpose: whatever a plugin's own check raises is that plugin's failure.
-            except Exception as problem:
+            except (Exception, SystemExit) as problem:
                 raise PluginError(f"{where} failed: {type(problem).__name__}: {problem}") from problem
             if not all(isinstance(one, TaskProblem) for one in found):
                 raise PluginError(f"{where} must return a list of sandmle.TaskProblem")

@@ -1,7 +1,7 @@
 """What plugins register (`Spec`), and where it is looked up by kind and name (`Registry`)."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -98,15 +98,26 @@ class Registry:
         """
         spec = self.spec(kind, name)
         config = self.validate(kind, name, options or {})
-        source = self.source(kind, name)
-        # What goes wrong in a built-in's `make` is a defect of ours, and keeps its traceback.
-        foreign = boundary(PluginError, f"{kind} {name!r} of plugin {source!r} cannot be made")
-        with nullcontext() if source == BUILT_IN else foreign:
+        with self.blaming(kind, name, "cannot be made"):
             try:
                 return spec.make(config)
             except ImportError as problem:
                 fix = f"pip install 'sandmle[{spec.extra}]'" if spec.extra else "install what it needs"
                 raise PluginError(f"{kind} {name!r} needs a package that is missing ({problem}); {fix}") from problem
+
+    def blaming(self, kind: Kind, name: str, doing: str) -> AbstractContextManager[None]:
+        """Attribute what escapes the block to the plugin that registered something, where that is a stranger's.
+
+        What goes wrong in a built-in is a defect of ours, and keeps its traceback.
+
+        Raises:
+            ConfigError: nothing of that kind has this name.
+            PluginError: from the block, naming the thing and its plugin.
+        """
+        source = self.source(kind, name)
+        if source == BUILT_IN:
+            return nullcontext()
+        return boundary(PluginError, f"{kind} {name!r} of plugin {source!r} {doing}")
 
     def source(self, kind: Kind, name: str) -> str:
         """Who registered it: `BUILT_IN`, or the distribution that ships the plugin.

@@ -1,10 +1,14 @@
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import pytest
+
 from sandmle import CellResult, CellStatus, IsolationLevel, Kind, SandboxError, Spec
-from sandmle.core.engine.doctor import examine
+from sandmle.core.engine.doctor import examine, examine_benchmark, examine_training
 from sandmle.core.engine.settings import Settings
+from sandmle.core.engine.surveys import survey_sandboxes
 from sandmle.core.engine.toolkit import Toolkit
+from sandmle.core.errors import PluginError
 from sandmle.core.hooks.manager import load_plugins
 from sandmle.core.hooks.registry import Registered, Registry
 
@@ -35,6 +39,9 @@ class Talkative:
 
     name, level, detail = "talkative", IsolationLevel.L2, "limits by a watchdog"
 
+    def __init__(self, config):
+        """There is nothing to set."""
+
     async def start(self):
         """There is nothing to start."""
 
@@ -50,8 +57,62 @@ class Talkative:
 
 
 async def test_what_a_backend_says_of_itself_is_told():
-    spec = Spec(name="talkative", summary="", make=lambda config: Talkative())
+    spec = Spec(name="talkative", summary="", make=Talkative)
     entries = {(Kind.SANDBOX, "talkative"): Registered(kind=Kind.SANDBOX, spec=spec, source="x")}
     plugins = replace(load_plugins(builtins=()), registry=Registry(entries))
     found = {one.name: one for one in await examine(Toolkit(plugins=plugins, settings=Settings()))}
     assert found["sandbox talkative"].detail == "isolation L2, a cell ran; limits by a watchdog"
+
+
+class Failing(Talkative):
+    """A sandbox whose author forgot that machinery fails by a SandboxError."""
+
+    def __init__(self, config):
+        self.closed = False
+
+    async def start(self):
+        raise ZeroDivisionError("no machinery")
+
+    async def close(self):
+        self.closed = True
+        raise KeyError("no end")
+
+
+async def test_a_sandbox_that_fails_in_its_own_way_is_a_finding_and_the_others_are_still_looked_at():
+    specs = [Spec(name="failing", summary="", make=Failing), Spec(name="talkative", summary="", make=Talkative)]
+    entries = {(Kind.SANDBOX, one.name): Registered(kind=Kind.SANDBOX, spec=one, source="x") for one in specs}
+    plugins = replace(load_plugins(builtins=()), registry=Registry(entries))
+    toolkit = Toolkit(plugins=plugins, settings=Settings())
+    found = {one.name: one for one in await examine(toolkit)}
+    assert found["sandbox failing"].verdict == "failed"
+    assert "sandbox 'failing': KeyError: 'no end'" in found["sandbox failing"].detail
+    assert found["sandbox talkative"].verdict == "ok"
+    surveyed = {one.sandbox: one.verdict for one in await survey_sandboxes(toolkit)}
+    assert surveyed == {"failing": "failed", "talkative": "ok"}
+
+
+class Odd:
+    """A trainer and a benchmark whose look at themselves fails."""
+
+    name = "odd"
+
+    async def train(self, toolkit, tasks, out, drain):
+        """Trains nobody."""
+
+    def task_dirs(self):
+        return []
+
+    async def examine(self, *given):
+        raise LookupError("lost")
+
+
+async def test_a_trainer_and_a_benchmark_that_fail_at_looking_at_themselves_are_named():
+    spec = Spec(name="odd", summary="", make=lambda config: Odd())
+    kinds = (Kind.TRAINER, Kind.BENCHMARK)
+    entries = {(kind, "odd"): Registered(kind=kind, spec=spec, source="x") for kind in kinds}
+    plugins = replace(load_plugins(builtins=()), registry=Registry(entries))
+    toolkit = Toolkit(plugins=plugins, settings=Settings())
+    (found,) = await examine_training(toolkit)
+    assert (found.verdict, "trainer 'odd' of plugin 'x' failed" in found.detail) == ("failed", True)
+    with pytest.raises(PluginError, match="benchmark 'odd' of plugin 'x' failed in its examine"):
+        await examine_benchmark(toolkit, "odd")

@@ -8,7 +8,7 @@ from sandmle.core.engine.runs import run_tasks
 from sandmle.core.engine.settings import Settings
 from sandmle.core.engine.store import read_config, read_episodes
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import ConfigError, RunError, SandboxError, TaskError
+from sandmle.core.errors import ConfigError, PluginError, RunError, SandboxError, TaskError
 from sandmle.core.hooks import hookspecs
 from sandmle.core.hooks.hookspecs import hookimpl
 from sandmle.core.hooks.manager import Plugins, load_plugins
@@ -25,10 +25,21 @@ class FailingObserver:
 
 class FailingTracker:
     def record(self, event):
+        print("where the program's one document goes")
         raise RuntimeError("tracker down")
 
     def close(self):
-        raise RuntimeError("tracker down for good")
+        raise SystemExit("tracker down for good")
+
+
+class Failing:
+    """A benchmark and a provider that fail in their own code."""
+
+    def task_dirs(self):
+        raise KeyError("no tasks today")
+
+    def open_model(self, model):
+        raise KeyError("no models today")
 
 
 @pytest.fixture
@@ -55,6 +66,8 @@ def bench(make_task, puppets, tmp_path):
                 (Kind.SANDBOX, "puppet"): lambda: sandbox,
                 (Kind.SCAFFOLD, "puppet"): puppets["scaffold"],
                 (Kind.TRACKER, "failing"): FailingTracker,
+                (Kind.BENCHMARK, "failing"): Failing,
+                (Kind.LLM, "failing"): Failing,
             }
             for (kind, name), maker in makers.items():
                 spec = Spec(name=name, summary=name, make=lambda config, maker=maker: maker())
@@ -77,13 +90,14 @@ def bench(make_task, puppets, tmp_path):
     return Bench()
 
 
-async def test_failing_observers_and_trackers_are_logged_and_stop_nothing(bench, caplog):
+async def test_failing_observers_and_trackers_are_logged_and_stop_nothing(bench, caplog, capsys):
     summary = await bench.run()
     assert (summary.complete, summary.episodes, summary.outcomes) == (True, 2, {"scored": 2})
     assert summary.agents[0].gold.mean == 1
     assert "observer down" in caplog.text
     assert "tracker 'failing' failed on EpisodeFinished" in caplog.text
-    assert "tracker 'failing' failed to close" in caplog.text
+    assert "tracker 'failing' failed to close: it tried to end the program" in caplog.text
+    assert capsys.readouterr().out == ""
 
 
 async def test_the_directory_tells_what_was_asked_and_what_happened(bench):
@@ -162,3 +176,16 @@ async def test_a_sandbox_that_cannot_start_is_closed_and_attributed(bench, monke
         await bench.run()
     assert closed == [True]
     assert list(read_episodes(bench.root)) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ({"benchmark": "failing"}, "benchmark 'failing' of plugin 'tests' cannot list its tasks: KeyError"),
+        ({"model": "failing/x"}, "llm 'failing' of plugin 'tests' cannot open 'failing/x': KeyError"),
+    ],
+)
+async def test_a_plugin_that_fails_before_the_first_episode_is_named(bench, words, named):
+    with pytest.raises(PluginError, match=named):
+        await bench.run(**words)
+    assert not bench.root.exists()

@@ -1,10 +1,15 @@
 """Which seed a draft amplifies, with and without a mix."""
 
+from dataclasses import replace
+
 import pytest
 
 from sandmle.core.engine.seed_order import order_seeds, wishes_of
+from sandmle.core.engine.settings import Settings
 from sandmle.core.engine.toolkit import Toolkit, open_toolkit
-from sandmle.core.errors import UsageError
+from sandmle.core.errors import PluginError, UsageError
+from sandmle.core.hooks.registry import Kind, Registered, Registry, Spec
+from sandmle.core.types.synthesis import Seed
 
 LOOKBACK = 8
 
@@ -55,3 +60,15 @@ def test_a_scale_makes_tables_and_texts_alone_and_is_a_wish_of_their_dna(toolkit
 def test_what_cannot_be_is_said_with_what_to_do(toolkit: Toolkit, settings: dict[str, object], complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         order_seeds(toolkit.override(settings), 1, LOOKBACK)
+
+
+def test_a_source_that_fails_in_its_own_code_is_named(toolkit: Toolkit) -> None:
+    class Failing:
+        def seeds(self) -> list[Seed]:
+            raise KeyError("no seeds today")
+
+    spec = Spec(name="failing", summary="", make=lambda config: Failing())
+    registry = Registry({(Kind.SEEDS, "failing"): Registered(kind=Kind.SEEDS, spec=spec, source="tests")})
+    settings = Settings.model_validate({"synthesis": {"seeds": ("failing",)}})
+    with pytest.raises(PluginError, match="seeds 'failing' of plugin 'tests' cannot give its seeds: KeyError"):
+        order_seeds(Toolkit(plugins=replace(toolkit.plugins, registry=registry), settings=settings), 1, LOOKBACK)

@@ -120,13 +120,14 @@ def test_the_variable_chooses_which_strangers_load(install, monkeypatch):
     assert "brevity" in load_plugins().registry.names(Kind.MILESTONE)
 
 
-def test_one_failing_observer_does_not_deafen_the_others(caplog):
+@pytest.mark.parametrize("failure", [RuntimeError("cannot hear"), SystemExit(3)])
+def test_one_failing_observer_does_not_deafen_the_others(caplog, failure):
     heard: list[Event] = []
 
     class Failing:
         @hookimpl
         def sandmle_event(self, event: Event) -> None:
-            raise RuntimeError("cannot hear")
+            raise failure
 
     class Hearing:
         @hookimpl

@@ -73,3 +73,18 @@ def test_an_option_that_must_be_given_is_named_with_the_way_to_give_it():
     registry = Registry({(Kind.BENCHMARK, "corpus"): Registered(kind=Kind.BENCHMARK, spec=spec, source="x")})
     with pytest.raises(ConfigError, match=r"--set plugin\.benchmark\.corpus\.path=VALUE"):
         registry.make(Kind.BENCHMARK, "corpus")
+
+
+def test_what_a_strangers_code_raises_later_names_it_too_and_a_built_ins_is_ours(registry):
+    doing = "cannot say so"
+    with (
+        pytest.raises(PluginError, match="sandbox 'process' of plugin 'x' cannot say so: KeyError: 'why'"),
+        registry.blaming(Kind.SANDBOX, "process", doing),
+    ):
+        raise KeyError("why")
+    with pytest.raises(ConfigError, match="its own words"), registry.blaming(Kind.SANDBOX, "process", doing):
+        raise ConfigError("its own words")
+    spec = registry.spec(Kind.SANDBOX, "process")
+    ours = Registry({(Kind.SANDBOX, "process"): Registered(kind=Kind.SANDBOX, spec=spec, source="sandmle")})
+    with pytest.raises(KeyError, match="why"), ours.blaming(Kind.SANDBOX, "process", doing):
+        raise KeyError("why")
