@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sandmle.core.engine.ledger import LEDGER_NAME, LedgerLine, read_ledger
-from sandmle.core.engine.tasks import read_task
+from sandmle.core.engine.tasks import read_task, task_dirs
 from sandmle.core.errors import TaskError
 from sandmle.core.types.task import TaskLayout, TaskSpec
 from sandmle.plugins.reports import numbers, previews
@@ -80,18 +80,23 @@ class CorpusView:
 def read_corpus(folder: Path) -> CorpusView:
     """Read every task directory below `folder`; one that cannot be read is a problem on the page, not the end.
 
+    Args:
+        folder: a corpus, a folder of task directories, one of them, or a manifest that lists some.
+
     Raises:
-        TaskError: `folder` is not a directory.
+        TaskError: it is not there, or a manifest of something else.
         RunError: the ledger is damaged.
         StoreError: the ledger cannot be read.
     """
-    if not folder.is_dir():
-        raise TaskError(f"{folder} is not a directory; --tasks takes the directory that `sandmle synth -o` wrote")
+    if not folder.exists():
+        raise TaskError(
+            f"there is no {folder}; --tasks takes the directory that `sandmle synth -o` wrote, or a manifest"
+        )
     lines = read_ledger(folder) if (folder / LEDGER_NAME).exists() else None
     counted = None if lines is None else {line.task_id for line in lines if line.task_id is not None}
     tasks: list[TaskView] = []
     problems: list[str] = []
-    folders = [folder] if TaskLayout(folder).spec.exists() else sorted(folder.iterdir())
+    folders = _folders(folder)
     for path in folders:
         if path.name.startswith(".") or not TaskLayout(path).spec.is_file():
             continue
@@ -119,6 +124,12 @@ def read_card(task: TaskView) -> CardView:
     board, board_problem = previews.read_board(task.layout.leaderboard)
     preview = previews.read_preview(task.layout, task.spec.submission)
     return CardView(task=task, preview=preview, board=board, board_problem=board_problem)
+
+
+def _folders(folder: Path) -> Sequence[Path]:
+    if not folder.is_dir():
+        return task_dirs(folder)
+    return [folder] if TaskLayout(folder).spec.exists() else sorted(folder.iterdir())
 
 
 def _read_task(path: Path) -> TaskView:

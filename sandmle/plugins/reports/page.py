@@ -192,7 +192,7 @@ def _run_caveats(runs: Mapping[str, RunView], episodes: Sequence[Episode]) -> li
     if "L0" in weak:
         lines.append("Some episodes ran at isolation level L0: agent code was bounded by resource limits only.")
     if "L2" in weak:
-        lines.append("Some episodes ran at isolation level L2: no namespaces (Landlock, seccomp and rlimits only).")
+        lines.append("Some episodes ran at isolation level L2: one wall less than L3, namespaces or Landlock.")
     modes = {episode.feedback for episode in episodes}
     if len(modes) > 1:
         lines.append("Episodes were run under different feedback modes; their agents met different worlds.")

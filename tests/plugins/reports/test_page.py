@@ -232,7 +232,7 @@ def test_a_broken_task_is_named_and_the_rest_is_shown(html_of, corpus):
 
 @pytest.mark.parametrize(
     ("name", "error", "part"),
-    [("tasks", TaskError, "is not a directory"), ("run", RunError, "is no run directory")],
+    [("tasks", TaskError, "there is no .*none; --tasks takes"), ("run", RunError, "is no run directory")],
 )
 def test_a_missing_directory_is_an_error_that_says_so(tmp_path, name, error, part):
     with pytest.raises(error, match=part):
@@ -252,3 +252,15 @@ def test_every_number_has_a_form_for_every_float():
         assert form(math.nan) == "NaN"
         assert form(math.inf) == "∞"
         assert form(None) == "—"
+
+
+def test_a_manifest_stands_for_the_tasks_that_it_lists(records, html_of, corpus, tmp_path):
+    manifest = tmp_path / "part.txt"
+    manifest.write_text("# a part\ntasks/a-one\ntasks/c-three\n")
+    page = gathered(manifest)
+    assert [task.task_id for task in page.corpus.tasks] == ["a-one", "c-three"]
+    assert page.corpus.ledger is None
+    assert "a-one" in words(html_of(manifest))
+    manifest.write_text("nothing of ours\n")
+    with pytest.raises(TaskError, match="which is no task directory"):
+        gathered(manifest)
