@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 problems were found in what was checked; 2 wrong usage, co
 4 the machinery failed; 5 a plugin failed; 130 interrupted.
 """
 
+import errno
 import json
 import os
 import sys
@@ -21,6 +22,9 @@ from sandmle.core.engine.toolkit import Toolkit, open_toolkit
 from sandmle.core.errors import ConfigError, InfrastructureError, PluginError, SandmleError
 
 EXIT_CODES = ((InfrastructureError, 4), (PluginError, 5), (SandmleError, 2))
+
+UNUSABLE_PATHS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EROFS)
+"""What the operating system says of paths that no program can use."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; progress goes to stderr.")]
 Assignments = Annotated[
@@ -362,6 +366,12 @@ def main() -> None:
     except SandmleError as problem:
         typer.echo(f"error: {problem}", err=True)
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(problem, kind)))
+    except OSError as problem:
+        # Such paths may be named anywhere; every other error of the operating system is a defect of ours.
+        if problem.errno not in UNUSABLE_PATHS:
+            raise
+        typer.echo(f"error: cannot use {problem.filename}: {problem.strerror}", err=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         # Before a command runs; commands have their own way to stop.
         sys.exit(130)

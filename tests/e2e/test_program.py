@@ -66,6 +66,12 @@ def test_the_oracle_earns_gold_and_a_constant_no_medal(sandmle_json, task_dirs, 
         assert (verdict["valid"], verdict["medal"], verdict["above_median"]) == (True, "none", False), task.name
 
 
+def test_a_path_that_no_program_can_use_is_said_and_no_traceback(sandmle):
+    for words in (("tasks", "list"), ("grade", "x"), ("plugins", "check"), ("report", "--tasks")):
+        done = sandmle(*words, "a" * 300, code=2)
+        assert (done.stdout, "File name too long" in done.stderr, "Traceback" in done.stderr) == ("", True, False)
+
+
 @pytest.mark.parametrize(("content", "problem"), [("", "empty"), ("nothing,here\n1,2\n", "column"), ("\x00\x01", "")])
 def test_an_unusable_submission_is_invalid_with_a_reason(sandmle_json, task_dirs, tmp_path, content, problem):
     file = tmp_path / "submission.csv"

@@ -107,9 +107,12 @@ def round_score(score: Number | None, manner: str) -> Number | None:
     """
     if score is None or manner == "none":
         return score
-    if manner == "python" or not math.isfinite(score):
-        return round(score, SCORE_DECIMALS) if math.isfinite(score) else score
-    scaled = float(score) * 10**SCORE_DECIMALS
+    # An integer has nothing to round, and may be larger than any float.
+    if isinstance(score, int) or not math.isfinite(score):
+        return score
+    if manner == "python":
+        return round(score, SCORE_DECIMALS)
+    scaled = score * 10**SCORE_DECIMALS
     # numpy gives an infinity back where the scaling overflows, and rounding it is then no number of Python's.
     return round(scaled) / 10**SCORE_DECIMALS if math.isfinite(scaled) else scaled
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,9 @@ def rescore(toolkit: Toolkit, run_dir: Path, preset_name: str, out: Path | None 
 
 
 def _write(out: Path, episodes: Sequence[Episode]) -> None:
+    # Unlike the method of paths, it also answers for a name that is too long to be one.
+    if os.path.isdir(out):
+        raise RunError(f"cannot write {out}: it is a directory; name the file to write")
     part = out.with_name(f".{out.name}.part")
     try:
         with part.open("w", encoding="utf-8") as file:
@@ -86,5 +90,6 @@ def _write(out: Path, episodes: Sequence[Episode]) -> None:
             os.fsync(file.fileno())
         part.replace(out)
     except OSError as problem:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise RunError(f"cannot write {out}: {problem.strerror}") from problem

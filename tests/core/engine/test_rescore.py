@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,9 @@ def test_bad_words_are_clear_errors(toolkit, run_dir, tmp_path):
         rescore(toolkit, run_dir, "sparse", tmp_path / "nowhere" / "out.jsonl")
     taken = tmp_path / "taken"
     taken.mkdir()
+    for folder in (taken, Path(".")):
+        with pytest.raises(RunError, match=r"cannot write .* it is a directory"):
+            rescore(toolkit, run_dir, "sparse", folder)
     with pytest.raises(RunError, match="cannot write"):
-        rescore(toolkit, run_dir, "sparse", taken)
+        rescore(toolkit, run_dir, "sparse", tmp_path / ("a" * 300))
     assert not list(tmp_path.glob(".*.part"))

@@ -50,6 +50,8 @@ def test_rounding_follows_the_type_that_a_grader_returns(medals):
     assert medals(board)[0]["results"][0]["gold_medal"] is False
     assert medals(board, "--round", "python")[0]["results"][0]["gold_medal"] is False
     assert medals(board, "--round", "numpy")[0]["results"][0]["gold_medal"] is True
+    huge = 10**400
+    assert [round_score(huge, manner) for manner in ("none", "python", "numpy")] == [huge] * 3
     assert [round_score(value, "numpy") for value in (None, 3, 1e305, -0.5)] == [None, 3.0, float("inf"), -0.5]
     assert [round_score(value, "python") for value in (None, 3, float("inf"), 0.999995)] == [
         None,
