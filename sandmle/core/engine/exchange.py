@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from sandmle.core.types.message import Message, ModelReply, ToolCall
+from sandmle.core.types.message import Message, ModelReply, Reasoning, ToolCall
 from sandmle.core.types.trajectory import Action, ActionKind
 
 ROLES: Final = ("system", "user", "assistant", "tool")
@@ -48,8 +48,12 @@ def readable(reply: ModelReply) -> ModelReply:
         ToolCall(call_id=_sound(one.call_id), name=_sound(one.name), arguments=_sound(one.arguments))
         for one in reply.tool_calls
     )
-    text = _sound(reply.text)
-    return reply if (text, calls) == (reply.text, reply.tool_calls) else replace(reply, text=text, tool_calls=calls)
+    text, thought = _sound(reply.text), reply.reasoning
+    if thought is not None:
+        thought = Reasoning(text=_sound(thought.text), signed=_sound(thought.signed))
+    if (text, calls, thought) == (reply.text, reply.tool_calls, reply.reasoning):
+        return reply
+    return replace(reply, text=text, tool_calls=calls, reasoning=thought)
 
 
 def readable_messages(messages: Iterable[Message]) -> tuple[Message, ...]:

@@ -1,5 +1,7 @@
 """Reasoning goes with the model's own turns, in the record and back to the provider that may want it."""
 
+from dataclasses import replace
+
 import pytest
 
 from sandmle.core.types.message import ModelReply, Reasoning
@@ -43,3 +45,13 @@ async def test_what_was_paid_for_earlier_leaves_the_same_trajectory(stage, play)
 async def test_a_thought_given_apart_counts_as_thinking_first(stage, play):
     (episode,) = (await play(stage.crew((), model=Thinker()))).episodes
     assert episode.reward.parts["format"] == 1.0
+
+
+async def test_half_a_character_in_a_thought_does_not_end_the_run(stage, play):
+    class Halting(Thinker):
+        async def reply(self, messages, options):
+            said = await super().reply(messages, options)
+            return replace(said, reasoning=Reasoning(text="half \ud83d", signed='["\udc00"]'))
+
+    (episode,) = (await play(stage.crew((), model=Halting()))).episodes
+    assert {(one.reasoning.text, one.reasoning.signed) for one in episode.trajectory.replies()} == {("half ?", '["?"]')}
