@@ -89,12 +89,17 @@ OFTEN = (
     '{"a":',
     "/*",
 )
+DIGITS = "9" * 5000
+"""More than Python makes a number of."""
 HEAPS = st.text() | st.lists(st.sampled_from(PIECES)).map("".join) | st.text(st.characters(categories=["Cs", "Cc"]))
 
 
 @pytest.mark.parametrize("name", PARSERS)
 @settings(deadline=None)
 @given(text=HEAPS)
+@example(text=f'<tool_call>{{"name": "python", "arguments": {{"code": {DIGITS}}}}}</tool_call>')
+@example(text=f'{{"action": "execute_code", "params": {{"code": {DIGITS}}}}}')
+@example(text=f'{{"is_bug": {DIGITS}, "metric": {DIGITS}}}')
 def test_no_text_makes_a_parser_raise(name, text):
     PARSERS[name](text)
 
@@ -104,6 +109,16 @@ def test_no_text_makes_a_parser_raise(name, text):
 def test_a_megabyte_of_anything_is_read(name, piece):
     """A parser that took time quadratic in the length would not come back from this."""
     PARSERS[name](piece * (1_000_000 // len(piece)))
+
+
+@pytest.mark.parametrize("blank", [" ", "\n"])
+@pytest.mark.parametrize("name", SPELLED)
+def test_blanks_without_end_at_any_place_of_a_reply_are_read(name, blank):
+    """Of two neighbours in a pattern that both take blanks, each tries every share of them."""
+    code = "x = 1\nsubmit()"
+    spelled = SPELLED[name].format(json.dumps(code) if name in IN_JSON else code)
+    for at in range(len(spelled) + 1):
+        PARSERS[name](f"{spelled[:at]}{blank * 200_000}.{spelled[at:]}")
 
 
 @pytest.mark.parametrize("name", SPELLED)

@@ -45,12 +45,14 @@ def wire_tools(tools: Sequence[ToolSpec]) -> list[dict[str, Any]]:
 def read_calls(message: Any) -> tuple[ToolCall, ...]:
     """The native calls of a reply, each with an id of its own."""
     found: list[ToolCall] = []
+    taken: set[str] = set()
     for at, call in enumerate(getattr(message, "tool_calls", None) or ()):
         function = getattr(call, "function", None)
         arguments = getattr(function, "arguments", None)
         call_id = str(getattr(call, "id", None) or f"call_{at}")
-        if any(call_id == one.call_id for one in found):
+        while call_id in taken:
             call_id = f"{call_id}_{at}"
+        taken.add(call_id)
         if not isinstance(arguments, str):
             arguments = json.dumps({} if arguments is None else arguments)
         found.append(ToolCall(call_id=call_id, name=str(getattr(function, "name", None) or ""), arguments=arguments))

@@ -24,7 +24,7 @@ _OPEN, _CLOSE, _SOLUTION = "<execute>", "</execute>", "<solution>"
 _MADE_UP: Final = re.compile(r"^[ \t]*Observation:", re.MULTILINE)
 # A closing tag counts when it ends its line or a tag follows it, so that code may hold the tag as text.
 _CLOSING: Final = re.compile(r"</execute>(?=[ \t]*(?:\r?\n|<|\Z))")
-_SUBMIT: Final = re.compile(r"[ \t]*submit\(\)[ \t]*;?[ \t]*(?:#.*)?\Z")
+_SUBMIT: Final = re.compile(r"[ \t]*submit\(\)[ \t]*(?:;[ \t]*)?(?:#.*)?\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

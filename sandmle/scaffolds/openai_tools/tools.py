@@ -96,14 +96,15 @@ def _read_text_call(text: str, at: int, number: int) -> tuple[ToolCall, int]:
     call_id = f"call_{number}"
     try:
         call, end = json.JSONDecoder(strict=False).raw_decode(text, at)
+        if isinstance(call, dict) and isinstance(call.get("name"), str):
+            arguments = json.dumps(call.get("arguments", {}))
+            return ToolCall(call_id=call_id, name=call["name"], arguments=arguments), end
     # Nesting beyond the interpreter's depth is as unreadable as a missing brace.
     except (ValueError, RecursionError):
         # Nothing inside of a call that cannot be read is read as a call of its own.
-        call, end = None, text.find("</tool_call>", at)
+        end = text.find("</tool_call>", at)
         end = end if end >= 0 else len(text)
-    if not isinstance(call, dict) or not isinstance(call.get("name"), str):
-        return ToolCall(call_id=call_id, name="", arguments=""), end
-    return ToolCall(call_id=call_id, name=call["name"], arguments=json.dumps(call.get("arguments", {}))), end
+    return ToolCall(call_id=call_id, name="", arguments=""), end
 
 
 def _arguments(text: str) -> dict[str, Any] | None:

@@ -106,10 +106,10 @@ def _read_json(text: str, at: int) -> tuple[Action, int] | None:
         return None
     try:
         call, end = json.JSONDecoder(strict=False).raw_decode(text, start.end())
-    # Nesting beyond the interpreter's depth is as unreadable as a missing brace.
-    except (json.JSONDecodeError, RecursionError):
+    # Nesting beyond the interpreter's depth and numbers of thousands of digits are as unreadable as a missing brace.
+    except (ValueError, RecursionError):
         return None
-    closing = re.compile(r"\s*(?:```)?\s*</tool_call>").match(text, end)
+    closing = re.compile(r"\s*(?:```\s*)?</tool_call>").match(text, end)
     after = closing.end() if closing else end
     name, arguments = call.get("name"), call.get("arguments")
     if not isinstance(name, str):

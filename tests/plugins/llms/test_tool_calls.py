@@ -144,8 +144,8 @@ def test_calls_without_ids_or_with_the_same_one_get_their_own():
     def one(call_id):
         return SimpleNamespace(id=call_id, function=SimpleNamespace(name="f", arguments="{}"))
 
-    read = read_calls(SimpleNamespace(tool_calls=[one(None), one("x"), one("x"), one("x")]))
-    assert len({call.call_id for call in read}) == 4
+    read = read_calls(SimpleNamespace(tool_calls=[one(None), one("x_4"), one("x"), one("x"), one("x")]))
+    assert len({call.call_id for call in read}) == 5
 
 
 def test_a_reply_without_calls_has_none():

@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -90,6 +91,30 @@ def test_a_reply_of_bare_python_is_a_program_where_no_plan_is_asked_for():
 )
 def test_compiling_hostile_text_only_ever_says_yes_or_no(hostile):
     assert is_python(hostile) in (True, False)
+
+
+def nested_finally(depth, within=""):
+    opened = "".join(f"{' ' * at}try:\n{' ' * at} {within or 'pass'}\n{' ' * at}finally:\n" for at in range(depth))
+    return f"{opened}{' ' * depth}x = 1\n"
+
+
+def test_a_finally_in_a_finally_is_not_compiled_for_every_way_into_it():
+    """Written out for each of them, this little program takes gigabytes of the memory that all episodes share."""
+    body = nested_finally(14, "return").replace("\n", "\n  ")
+    tracemalloc.start()
+    try:
+        assert is_python(nested_finally(16))
+        assert is_python(f"def f():\n  {body}pass")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_stands_in_a_finally_is_judged_all_the_same():
+    assert not is_python("try:\n  pass\nfinally:\n  return\n")
+    assert is_python(
+        "for a in b:\n  try:\n    pass\n  except E:\n    pass\n  else:\n    pass\n  finally:\n    continue\n"
+    )
 
 
 def test_many_open_fences_are_read_in_no_time():
