@@ -75,14 +75,20 @@ def parse_assignments(pairs: Sequence[str]) -> Tree:
     """`--set run.group_size=8` pairs as overrides.
 
     Raises:
-        ConfigError: a pair without `=`.
+        ConfigError: a pair without `=`, or half of a list or table.
     """
     found: Tree = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set {pair!r}: write it as section.key=value, such as run.group_size=8")
-        found[key.strip()] = _parse_value(text.strip())
+        value = _parse_value(text.strip())
+        if isinstance(value, str) and value.startswith(("[", "{")) and text.strip() == value:
+            raise ConfigError(
+                f"--set {pair!r}: {value!r} is no list or table of TOML; a shell takes quotes away unless others stand "
+                f'around the whole, as in --set \'run.trackers=["progress", "csv"]\''
+            )
+        found[key.strip()] = value
     return found
 
 

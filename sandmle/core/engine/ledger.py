@@ -103,18 +103,20 @@ def open_corpus(root: Path, settings: Mapping[str, Any]) -> Iterator[Corpus]:
         settings: what decides the corpus' content, as TOML can hold it; must equal what it was begun with.
 
     Raises:
-        RunError: the folder is something else, another process holds it, it was begun with other settings
-            (with the differences), its ledger is damaged, or an accepted task is gone.
+        RunError: the folder cannot be used or is something else, another process holds it, it was begun with other
+            settings (with the differences), its ledger is damaged, or an accepted task is gone.
     """
     with ExitStack() as stack:
-        # The boundary ends before the yield: what escapes from the caller's block is none of the folder's doing.
-        with boundary(StoreError, f"opening {root}"):
+        # This ends before the yield: what escapes from the caller's block is none of the folder's doing.
+        try:
             _claim(root)
             _lock(root, stack)
             _agree(root / SETTINGS_NAME, settings)
             log = stack.enter_context(open_log(root / LEDGER_NAME))
             lines = read_ledger(root)
             _put_right(root, lines)
+        except OSError as problem:
+            raise RunError(f"the folder {root} cannot be used: {problem.strerror or problem}") from problem
         yield Corpus(root, log, lines)
 
 

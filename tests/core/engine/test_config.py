@@ -80,6 +80,10 @@ def test_assignments_read_values_as_toml_and_else_as_text():
     }
     with pytest.raises(ConfigError, match=r"section\.key=value"):
         parse_assignments(["oops"])
+    for mangled in ("run.trackers=[csv]", "plugin.x={a=b}"):
+        with pytest.raises(ConfigError, match="a shell takes quotes away"):
+            parse_assignments([mangled])
+    assert parse_assignments(['a="[csv]"']) == {"a": "[csv]"}
 
 
 def test_an_option_that_was_not_given_does_not_undo_an_assignment():

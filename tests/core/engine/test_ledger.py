@@ -140,6 +140,13 @@ def test_a_folder_that_is_something_else_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_place_where_no_folder_can_be_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / ("a" * 300)):
+        with pytest.raises(RunError, match="cannot be used: "), open_corpus(place, SETTINGS):
+            pass
+
+
 def test_two_processes_cannot_hold_one_corpus(tmp_path: Path) -> None:
     refused = pytest.raises(RunError, match="another process")
     with open_corpus(tmp_path, SETTINGS), refused, open_corpus(tmp_path, SETTINGS):
