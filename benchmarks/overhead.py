@@ -23,7 +23,7 @@ from typing import Any
 
 from overhead_parts import loops, provider
 from overhead_parts.aide_peer import NoPeerError, Players, make_environment, open_players
-from overhead_parts.busy import keep_busy
+from overhead_parts.busy import MODELS, keep_busy
 from overhead_parts.clock import PartClock
 from overhead_parts.ours import Played, play
 from overhead_parts.tables import BUSY_AT_LEAST, LIMIT_MS, as_text
@@ -54,7 +54,10 @@ async def measure(words: argparse.Namespace, folder: Path) -> dict[str, Any]:
         name: await play(toolkit, task, name, words.episodes, folder / name, clock)
         for name in words.scaffolds.split(",")
     }
-    busy = await keep_busy(toolkit, task, episodes=words.episodes, delay_s=words.delay, folder=folder / "busy")
+    busy = {
+        model: await keep_busy(toolkit, task, model, words.episodes, words.delay, folder / "busy" / str(number))
+        for number, model in enumerate(MODELS)
+    }
     return {
         "episodes": words.episodes,
         "turns": words.turns,
@@ -63,7 +66,7 @@ async def measure(words: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "scaffolds": {name: _row(one) for name, one in played.items()},
         "side_by_side": _beside(rounds, played),
         "left_out": left_out,
-        "busy": {**busy, "holds": busy["busy"] >= BUSY_AT_LEAST},
+        "busy": {model: {**one, "holds": one["busy"] >= BUSY_AT_LEAST} for model, one in busy.items()},
     }
 
 

@@ -8,14 +8,19 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sandmle.core.engine.runs import run_tasks
 from sandmle.core.engine.tasks import Task
 from sandmle.core.engine.toolkit import Toolkit
 
+MODELS: Final = ("openai/react", "hosted_vllm/react")
+"""One protocol, two ways of litellm's: OpenAI's own package, and litellm's own client as for a vLLM server."""
 
-async def keep_busy(toolkit: Toolkit, task: Task, *, episodes: int, delay_s: float, folder: Path) -> dict[str, float]:
+
+async def keep_busy(
+    toolkit: Toolkit, task: Task, model: str, episodes: int, delay_s: float, folder: Path
+) -> dict[str, float]:
     """Run the episodes, all at once, against a server on loopback, over the wire, and ask it what it had to do.
 
     Returns:
@@ -26,7 +31,7 @@ async def keep_busy(toolkit: Toolkit, task: Task, *, episodes: int, delay_s: flo
     async with _server(delay_s) as port:
         settings = toolkit.override(
             {
-                "run.model": "openai/react",
+                "run.model": model,
                 "run.group_size": episodes,
                 "run.concurrency": episodes,
                 "run.trackers": [],

@@ -49,9 +49,11 @@ def _beside(figures: Mapping[str, Any]) -> str:
 
 
 def _busy(figures: Mapping[str, Any]) -> str:
-    busy = figures["busy"]
-    return (
-        f"{figures['episodes']} episodes against a provider that takes {busy['delay_s']:g} s a reply, over HTTP: "
-        f"{busy['replies']:.0f} replies in {busy['elapsed_s']:.1f} s,\n"
-        f"  which is {busy['busy']:.1%} of what it can do; at least {BUSY_AT_LEAST:.0%}: {verdict(busy['holds'])}"
-    )
+    delay_s = next(iter(figures["busy"].values()))["delay_s"]
+    lines = [f"{figures['episodes']} episodes against a provider that takes {delay_s:g} s a reply, over HTTP:"]
+    lines += [
+        f"  {model:<20}{busy['replies']:.0f} replies in {busy['elapsed_s']:.1f} s, which is {busy['busy']:.1%} "
+        f"of what it can do; at least {BUSY_AT_LEAST:.0%}: {verdict(busy['holds'])}"
+        for model, busy in figures["busy"].items()
+    ]
+    return "\n".join(lines)

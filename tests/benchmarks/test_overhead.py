@@ -166,7 +166,7 @@ def test_the_table_says_what_does_not_hold():
         "scaffolds": {"react": row},
         "side_by_side": {"bare loop": row},
         "left_out": "the peer: it cannot be had",
-        "busy": {"busy": 0.9, "delay_s": 2.0, "replies": 9, "elapsed_s": 30.0, "holds": False},
+        "busy": {"openai/x": {"busy": 0.9, "delay_s": 2.0, "replies": 9, "elapsed_s": 30.0, "holds": False}},
     }
     text = as_text(figures)
     assert "at most 5: holds" in text
