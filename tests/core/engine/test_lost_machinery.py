@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sandmle.core.contracts.scaffold import EpisodeLimits
 from sandmle.core.engine.rollout import Plan, Rollout
 from sandmle.core.engine.store import open_store, read_episodes, read_failures
 from sandmle.core.types.episode import Outcome
@@ -20,12 +21,14 @@ from sandmle.plugins.sandboxes.process.backend import ProcessSandbox
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 EPISODES, KILLS = 32, 4
+# Far more than any takes, however busy the machine is: an episode that its own limits end is no lost machinery.
+LIMITS = EpisodeLimits(max_turns=4, cell_timeout_s=300, episode_timeout_s=1200, max_scored_submissions=2)
 WORK = """
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(300)", {marker!r}])
 rows = [line.split(",")[0] for line in open("data/test.csv").read().split()[1:]]
 open("submission.csv", "w").write("id,y\\n" + "".join(f"{{row}},{{row}}\\n" for row in rows))
-time.sleep(0.3)
+time.sleep(0.5)
 """
 
 
@@ -38,19 +41,35 @@ def alive(marker: str) -> list[str]:
     return found
 
 
-async def kill_now_and_then(sandbox: ProcessSandbox, store_dir: Path) -> int:
-    """Kill a zygote each time that a few more episodes are done; how many were killed."""
+def parent_of(pid: str) -> str:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(line.split()[1] for line in status.splitlines() if line.startswith("PPid:"))
+
+
+def zygote_at_work(sandbox: ProcessSandbox, marker: str, rng: random.Random) -> str:
+    """The process of a zygote in which a cell is under way: one that has yet to open its sessions costs no try.
+
+    Raises:
+        OSError: what was looked at has ended meanwhile.
+    """
+    guardians = {str(place.zygote.pid) for place in sandbox._places if place.zygote}
+    pid = rng.choice(alive(marker) or [""])
+    while pid and (parent := parent_of(pid)) not in guardians:
+        pid = parent if int(parent) > 1 else ""
+    return pid
+
+
+async def kill_now_and_then(sandbox: ProcessSandbox, store_dir: Path, marker: str) -> None:
+    """Kill a zygote each time that a few more episodes are done."""
     rng, killed = random.Random(0), 0
     while killed < KILLS:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.05)
         if sum(1 for _ in read_episodes(store_dir)) < 4 * killed:
             continue
-        zygote = rng.choice(sandbox._places).zygote
-        children = f"/proc/{zygote.pid}/task/{zygote.pid}/children" if zygote and zygote.death is None else ""
-        with contextlib.suppress(OSError, IndexError):
-            os.kill(int(Path(children).read_text().split()[0]), signal.SIGKILL)
-            killed += 1
-    return killed
+        with contextlib.suppress(OSError):
+            if pid := zygote_at_work(sandbox, marker, rng):
+                os.kill(int(pid), signal.SIGKILL)
+                killed += 1
 
 
 async def test_killed_zygotes_cost_tries_and_leave_neither_gaps_nor_processes(stage, task, tmp_path):
@@ -59,9 +78,9 @@ async def test_killed_zygotes_cost_tries_and_leave_neither_gaps_nor_processes(st
     plan = Plan(run_id="run", tasks=[task], group_size=EPISODES, concurrency=EPISODES, infrastructure_retries=8)
     try:
         await sandbox.start()
-        crew = stage.crew((WORK.format(marker=marker), "finish"), sandbox=sandbox)
+        crew = stage.crew((WORK.format(marker=marker), "finish"), sandbox=sandbox, rules=stage.rules(limits=LIMITS))
         with open_store(tmp_path / "run", {}) as store:
-            killer = asyncio.create_task(kill_now_and_then(sandbox, tmp_path / "run"))
+            killer = asyncio.create_task(kill_now_and_then(sandbox, tmp_path / "run", marker))
             await Rollout(crew, plan, store, lambda event: None).run(asyncio.Event())
             killer.cancel()
     finally:
