@@ -1,11 +1,13 @@
 """The page as HTML: templates filled within a size budget, style and script inline, nothing fetched from anywhere.
 
 Every text of a record was written by a model, an agent or a stranger. Jinja escapes all of it; the content
-security policy then allows exactly the style and the script of this package, by hash, and pictures from data URIs.
+security policy then allows exactly the style and the script of this package, by hash, and pictures and sounds from
+data URIs.
 """
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ CARDS_BUDGET: Final = 1_800_000
 """Bytes of HTML for task cards."""
 TRAJECTORIES_BUDGET: Final = 3_600_000
 """Bytes of HTML for trajectories; with the cards and the rest a report stays below 6 MB."""
+SHOWN_OF_EACH: Final = 3
+"""Tasks of every modality that are shown before any others."""
 MAX_TABLE_ROWS: Final = 400
 """Rows of the table of tasks and of the matrix; more are only counted."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -102,7 +106,7 @@ def _policy(style: str, script: str) -> str:
         return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") + "'"
 
     return (
-        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; img-src data:; "
+        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; img-src data:; media-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -124,14 +128,19 @@ def _cards(env: Environment, page: Page) -> tuple[list[Markup], int]:
 
 
 def _varied(tasks: Sequence[TaskView]) -> list[TaskView]:
-    """Tasks in rounds, one of each modality and type per round, so that the first few show every kind."""
-    kinds: dict[tuple[str, str], int] = {}
-    ordered = []
+    """Three tasks of every modality first, of different types where it has them; then kinds taking turns."""
+    kinds: Counter[tuple[str, str]] = Counter()
+    rounds = []
     for task in tasks:
         kind = (task.spec.modality, task.spec.task_type)
-        ordered.append((kinds.get(kind, 0), kind, task))
-        kinds[kind] = kinds.get(kind, 0) + 1
-    return [task for _, _, task in sorted(ordered, key=lambda one: one[:2])]
+        rounds.append((kinds[kind], kind, task))
+        kinds[kind] += 1
+    modalities: Counter[str] = Counter()
+    ordered = []
+    for turn, kind, task in sorted(rounds, key=lambda one: one[:2]):
+        ordered.append((min(modalities[kind[0]], SHOWN_OF_EACH), turn, kind, task))
+        modalities[kind[0]] += 1
+    return [task for *_, task in sorted(ordered, key=lambda one: one[:3])]
 
 
 def _trajectories(

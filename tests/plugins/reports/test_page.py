@@ -71,6 +71,19 @@ def test_rejections_are_counted_by_reason_with_the_first_case(html_of, corpus):
     assert "leak-probe 2 order tells schema 1 y" in text
 
 
+def test_three_tasks_of_every_modality_stand_first_and_are_of_different_types(records, html_of, tmp_path):
+    kinds = [("image", "classification")] * 5 + [("audio", "regression")] * 4 + [("image", "regression")] * 2
+    drafts = [
+        records.draft(f"t{n:02}-{modality}-{task_type}", modality, task_type=task_type)
+        for n, (modality, task_type) in enumerate(kinds)
+    ]
+    page = html_of(records.corpus(tmp_path / "tasks", drafts))
+    order = re.findall(r'<article class="card item" id="t-t\d\d-(\w+)-(\w+)"', page)
+    assert len(order) == 11
+    assert sorted(one for one, _ in order[:6]) == ["audio"] * 3 + ["image"] * 3
+    assert len({kind for kind in order[:6] if kind[0] == "image"}) == 2
+
+
 def test_a_corpus_alone_is_a_report(html_of, corpus):
     page = html_of(corpus)
     assert "No run was given" in page
