@@ -86,7 +86,8 @@ class Rollout:
             failure = group.exceptions[0]
         if failure is not None:
             raise failure
-        self._flush_left_out()
+        if not drain.is_set() and RUN not in self._spent:
+            self._flush_left_out()
         if self._by_plugins:
             raise self._plugin_failure() from self._by_plugins[0]
 
@@ -162,8 +163,8 @@ class Rollout:
             ) from problem
 
     def _flush_left_out(self) -> None:
-        # Slots are left out only once the machinery is seen to work again (or the run is over): what a
-        # lasting outage failed is then still to be played when the run is resumed.
+        # Slots are left out only once the machinery is seen to work again, or every slot has been tried: what a
+        # lasting outage failed before the run was stopped is still to be played when it is resumed.
         for episode in self._left_out:
             self._keep(episode)
         self._left_out.clear()

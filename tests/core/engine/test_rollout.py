@@ -208,6 +208,17 @@ async def test_draining_finishes_what_is_under_way_and_starts_nothing_new(stage,
     assert len((await play(stage.crew(GOLD), k=6)).episodes) == 6
 
 
+async def test_what_an_outage_failed_before_the_run_was_stopped_is_still_to_be_played(
+    stage, play, puppets, puppet_sandbox
+):
+    drain = asyncio.Event()
+    scaffold = puppets["scaffold"](before=lambda episode: drain.set())
+    puppet_sandbox.refuse_sessions = 1
+    played = await play(stage.crew(GOLD, scaffold=scaffold, sandbox=puppet_sandbox), retries=0, drain=drain)
+    assert (played.episodes, len(played.failures)) == ([], 1)
+    assert [one.outcome for one in (await play(stage.crew(GOLD))).episodes] == [Outcome.SCORED]
+
+
 async def test_cancelling_closes_every_session(stage, play, puppet_sandbox):
     running = asyncio.create_task(play(stage.crew(("stall",), sandbox=puppet_sandbox), k=4, concurrency=4))
     while puppet_sandbox.open_sessions < 4:
