@@ -84,7 +84,7 @@ def read_corpus(folder: Path) -> CorpusView:
         folder: a corpus, a folder of task directories, one of them, or a manifest that lists some.
 
     Raises:
-        TaskError: it is not there, or a manifest of something else.
+        TaskError: it is not there, holds nothing of the kind, or is a manifest of something else.
         RunError: the ledger is damaged.
         StoreError: the ledger cannot be read.
     """
@@ -107,6 +107,8 @@ def read_corpus(folder: Path) -> CorpusView:
             tasks.append(_read_task(path))
         except (TaskError, OSError) as problem:
             problems.append(numbers.clip_line(str(problem).replace(f"{folder}/", ""), MAX_REASON))
+    if lines is None and not tasks and not problems:
+        raise TaskError(f"{folder} holds no task directory (a folder with a task.toml) and no ledger of any")
     missing = sorted(str(task_id) for task_id in (counted or set()) - {path.name for path in folders})
     problems.extend(f"{task_id}: accepted in the ledger, but its directory is gone" for task_id in missing)
     return CorpusView(

@@ -274,6 +274,9 @@ def test_a_manifest_stands_for_the_tasks_that_it_lists(records, html_of, corpus,
     assert [task.task_id for task in page.corpus.tasks] == ["a-one", "c-three"]
     assert page.corpus.ledger is None
     assert "a-one" in words(html_of(manifest))
+    (tmp_path / "else").mkdir()
+    with pytest.raises(TaskError, match="holds no task directory"):
+        gathered(tmp_path / "else")
     manifest.write_text("nothing of ours\n")
     with pytest.raises(TaskError, match="which is no task directory"):
         gathered(manifest)
