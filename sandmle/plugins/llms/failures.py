@@ -4,7 +4,6 @@ Looked up by class name so that listing the table imports nothing heavy. A test 
 exceptions and fails when one is missing here.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,11 +73,12 @@ _GARBAGE_WORDS: Final = (
     "empty or invalid response",
     "error converting to valid response",
     "invalid response object",
+    "litellm: provider returned",
     "unable to get json response",
 )
 """What litellm says where it does not chain the error of its parser."""
-_PARSING: Final = (json.JSONDecodeError, KeyError, IndexError, TypeError)
-"""What litellm's readers of answers fail with."""
+_PARSING: Final = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
+"""What litellm's readers of answers fail with: JSON that is none, and fields that are missing or of another type."""
 _KEY_STATUS: Final = (401, 403)
 _CHAIN: Final = 8
 """Exceptions behind an exception that are looked at."""
@@ -138,7 +138,9 @@ def _is_garbage(problem: BaseException) -> bool:
     for _ in range(_CHAIN):
         if seen is None:
             break
-        if isinstance(seen, _PARSING) or type(seen).__name__ == "APIResponseValidationError":
+        # A certificate that does not hold is a `ValueError`, too.
+        is_parsing = isinstance(seen, _PARSING) and not isinstance(seen, OSError)
+        if is_parsing or type(seen).__name__ == "APIResponseValidationError":
             return True
         seen = seen.__cause__ or seen.__context__
     return any(words in str(problem).lower() for words in _GARBAGE_WORDS)

@@ -39,6 +39,11 @@ class AdaptiveLimit:
         """Requests that are under way now."""
         return self._under_way
 
+    @property
+    def pause_s(self) -> float:
+        """Seconds for which the provider still wants to be left alone."""
+        return max(0.0, self._paused_until - self._clock())
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn, in the order of arrival, and hold it for the block."""
@@ -51,7 +56,7 @@ class AdaptiveLimit:
 
     async def rested(self) -> float:
         """Wait until the provider wants requests again; gives when that is, on the limit's clock."""
-        while (pause_s := self._paused_until - self._clock()) > 0:
+        while (pause_s := self.pause_s) > 0:
             await asyncio.sleep(pause_s)
         return self._clock()
 

@@ -1,9 +1,10 @@
 """What comes back: litellm's response as a `ModelReply`, its reasoning apart and its token counts made plausible."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 from sandmle.core.errors import ProviderError
 from sandmle.core.types.message import Message, ModelReply, Reasoning, ReplyOptions, Usage
@@ -17,6 +18,8 @@ BYTES_PER_CHAR: Final = 4
 ALLOWANCE: Final = 5000
 """Tokens that providers add to a prompt: templates, instructions for tools."""
 _NATIVE: Final = ("reasoning_content", "reasoning", "thinking")
+_SILENT: Final[Mapping[str, Literal["stop", "length"]]] = MappingProxyType({"STOP": "stop", "MAX_TOKENS": "length"})
+"""Gemini's words for the end of a model that was not stopped by anybody else."""
 _INLINE: Final = ("<think>", "<thinking>", "<budget:thinking>")
 """What litellm cuts out of a text that begins with it."""
 
@@ -42,7 +45,10 @@ def read_response(response: Any, asked: Asked) -> ModelReply:
     """
     name = asked.target.name
     if not getattr(response, "choices", None):
-        raise ProviderError(f"model {name!r}: the reply holds no choice")
+        if (reason := _silence(asked.raw)) is None:
+            raise ProviderError(f"model {name!r}: the reply holds no choice")
+        reply = ModelReply(text="", finish_reason=reason)
+        return _paid(response, reply, asked)
     choice = response.choices[0]
     text, reasoning = _text_and_reasoning(choice.message, asked.raw)
     if asked.target.config.reasoning == "joined" and reasoning and asked.options.json_schema is None:
@@ -55,6 +61,11 @@ def read_response(response: Any, asked: Asked) -> ModelReply:
         tool_calls=read_calls(choice.message),
         finish_reason="length" if choice.finish_reason == "length" else "stop",
     )
+    return _paid(response, reply, asked)
+
+
+def _paid(response: Any, reply: ModelReply, asked: Asked) -> ModelReply:
+    """The reply with what it took."""
     reported = getattr(response, "usage", None)
     usage = _plausible(reported, reply, asked)
     # litellm's own figure believes every count.
@@ -64,6 +75,19 @@ def read_response(response: Any, asked: Asked) -> ModelReply:
     )
     cost_usd = _cost(asked, usage, asked.listed_usd if believed else None)
     return replace(reply, usage=replace(usage, cost_usd=max(0.0, cost_usd)))
+
+
+def _silence(raw: str | None) -> Literal["stop", "length"] | None:
+    """How a model that said nothing came to its end; None where no model did.
+
+    Gemini answers so when all its tokens went into thinking, and litellm takes it for no answer. To say nothing is an
+    act of the model's like any other: it must not get an episode out of its group.
+    """
+    try:
+        reason = json.loads(raw or "null")["candidates"][0]["finishReason"]
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return None
+    return _SILENT.get(reason) if isinstance(reason, str) else None
 
 
 def _text_and_reasoning(message: Any, raw: str | None) -> tuple[str, Reasoning | None]:

@@ -70,7 +70,11 @@ class Tries:
             if not scope.expired():
                 raise
             before = f"; before that: {failed[-1]}" if failed else ""
-            raise ProviderError(f"model {self.target.name!r}: no reply within {deadline_s:g} s{before}") from problem
+            # Another request may have been told so, of which this one's own failures say nothing.
+            pause_s = self._limit.pause_s
+            alone = f"; the provider asked to be left alone for {pause_s:.0f} s more" if pause_s else ""
+            said = f"model {self.target.name!r}: no reply within {deadline_s:g} s{before}{alone}"
+            raise ProviderError(said) from problem
         raw = next((one for one in reversed(shown) if isinstance(one, str)), None)
         asked = Asked(target=self.target, messages=messages, options=options, raw=raw, listed_usd=self._price(response))
         return read_response(response, asked)

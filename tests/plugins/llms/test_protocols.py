@@ -168,7 +168,30 @@ async def test_an_answer_cut_off_in_its_middle_is_asked_for_again(world, reset):
     assert len(world.requests) == 2
 
 
-@pytest.mark.parametrize("body", [b"{not json", b"<html>busy</html>"])
+async def test_a_model_that_says_nothing_has_answered(world):
+    world.said = ModelReply(text="", finish_reason="length")
+    reply = await world.ask()
+    assert (reply.text, reply.tool_calls, reply.finish_reason) == ("", (), "length")
+
+
+@pytest.mark.parametrize(("reason", "finish"), [("STOP", "stop"), ("MAX_TOKENS", "length")])
+@pytest.mark.parametrize("content", [{}, {"content": {"role": "model"}}])
+async def test_a_candidate_of_geminis_without_content_is_an_empty_reply(monkeypatch, content, reason, finish):
+    world = World(PROTOCOLS["gemini"])
+    candidate = {"finishReason": reason, "index": 0, **content}
+    world.answers = [Answer.json({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 11}})]
+    with serving(world.respond) as listening:
+        world.address = listening.address
+        reply = await world.ask()
+        await world.opened[0].close()
+    assert (reply.text, reply.finish_reason) == ("", finish)
+    assert reply.usage.prompt_tokens == 11
+
+
+WRONG_SHAPE = b'{"usage": 5, "choices": 7, "candidates": 7, "message": 7, "content": 7}'
+
+
+@pytest.mark.parametrize("body", [b"{not json", b"<html>busy</html>", b'"hello"', WRONG_SHAPE])
 async def test_broken_json_is_tried_once_more_and_no_more(world, body):
     world.answers = [Answer(body=body)] * 9
     with pytest.raises(ProviderError, match=r"something that is no reply \(after 1 further try\)"):

@@ -63,6 +63,19 @@ async def test_others_of_the_same_provider_keep_a_retry_after_too(server):
     await one.close()
 
 
+async def test_who_waits_in_vain_is_told_for_how_long_the_provider_wants_to_be_left_alone(server):
+    server.script = [failure(429, "slow down", retry_after="1000")]
+    provider = LitellmProvider(LitellmConfig(api_base=server.address, num_retries=0))
+    one, other = provider.open_model("openai/gpt-4o"), provider.open_model("openai/gpt-4o-mini")
+    with pytest.raises(ProviderError, match="rate limit"):
+        await one.reply(HELLO, ReplyOptions(timeout_s=20))
+    with pytest.raises(
+        ProviderError, match=r"no reply within 0\.1 s; the provider asked to be left alone for \d+ s more"
+    ):
+        await other.reply(HELLO, ReplyOptions(timeout_s=0.1))
+    await one.close()
+
+
 async def test_requests_under_way_never_exceed_what_the_provider_is_given(server):
     under_way, most = [0], [0]
 
