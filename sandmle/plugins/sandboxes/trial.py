@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sandmle.core.contracts.sandbox import Sandbox, SandboxSession
-from sandmle.core.errors import UsageError
+from sandmle.core.errors import SandboxError, UsageError, boundary
 from sandmle.core.types.sandbox import CellResult, FetchRefusal, SandboxLimits
 from sandmle.plugins.sandboxes.isolation.probes import attack
 from sandmle.plugins.sandboxes.watching import Tell, run_watched
@@ -96,11 +96,12 @@ async def probe(sandbox: Sandbox) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _started(sandbox: Sandbox) -> AsyncIterator[None]:
-    try:
-        await sandbox.start()
-        yield
-    finally:
-        await sandbox.close()
+    with boundary(SandboxError, f"sandbox {sandbox.name!r}"):
+        try:
+            await sandbox.start()
+            yield
+        finally:
+            await sandbox.close()
 
 
 def _described(sandbox: Sandbox) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typer.testing import CliRunner, Result
 
 from sandmle.cli import build_app
 from sandmle.core.engine.toolkit import open_toolkit
-from sandmle.core.errors import ConfigError, UsageError
+from sandmle.core.errors import ConfigError, SandboxError, UsageError
+from sandmle.plugins.sandboxes.trial import probe
 
 
 @pytest.fixture
@@ -111,3 +112,17 @@ def test_settings_on_the_command_line_make_a_session_cold_and_the_document_says_
         documents.append(json.loads(done.stdout))
     assert [one["cells"][0]["stdout"] for one in documents] == ["True True\n", "False False\n"]
     assert [one["limits_by"] for one in documents] == ["watchdog", "watchdog"]
+
+
+async def test_a_sandbox_that_fails_in_its_own_way_is_named() -> None:
+    class Failing:
+        name = "failing"
+
+        async def start(self) -> None:
+            raise ZeroDivisionError("no machinery")
+
+        async def close(self) -> None:
+            """There is nothing to close."""
+
+    with pytest.raises(SandboxError, match="sandbox 'failing': ZeroDivisionError: no machinery"):
+        await probe(Failing())
