@@ -32,7 +32,8 @@ def sandmle() -> ProgramRun:
             capture_output=True,
             text=True,
             check=False,
-            timeout=600,
+            # A hang, and not the pace of a busy machine.
+            timeout=1800,
             env={**os.environ, **variables},
         )
         assert done.returncode == code, f"{words} gave {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from pydantic import BaseModel, ConfigDict
 
+from sandmle.core.engine.summary import json_ready
 from sandmle.core.errors import ConfigError
 from sandmle.core.hooks.events import EpisodeFinished, Event
 
@@ -23,7 +24,10 @@ class FileConfig(BaseModel):
 
 
 class JsonlTracker:
-    """Every event as one JSON object per line: `event`, `at` (ISO 8601, UTC) and the event's own fields."""
+    """Every event as one JSON object per line: `event`, `at` (ISO 8601, UTC) and the event's own fields.
+
+    A number that is none, such as the loss of a training that went astray, is null.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = _open(path)
@@ -31,7 +35,7 @@ class JsonlTracker:
     def record(self, event: object) -> None:
         if isinstance(event, Event):
             line = {"event": type(event).__name__, "at": datetime.now(UTC).isoformat(), **asdict(event)}
-            self._file.write(json.dumps(line) + "\n")
+            self._file.write(json.dumps(json_ready(line), allow_nan=False) + "\n")
             self._file.flush()
 
     def close(self) -> None:

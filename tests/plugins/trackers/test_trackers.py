@@ -6,7 +6,14 @@ import pytest
 
 from sandmle.core.contracts.tracker import Tracker
 from sandmle.core.errors import ConfigError
-from sandmle.core.hooks.events import DraftFinished, EpisodeFinished, InfrastructureFailed, RunFinished, RunStarted
+from sandmle.core.hooks.events import (
+    DraftFinished,
+    EpisodeFinished,
+    InfrastructureFailed,
+    RunFinished,
+    RunStarted,
+    TrainStepFinished,
+)
 from sandmle.core.hooks.manager import load_plugins
 from sandmle.core.hooks.registry import Kind
 from sandmle.plugins.trackers.progress import ProgressTracker
@@ -115,3 +122,12 @@ def test_a_file_that_cannot_be_written_is_a_clear_error(make, tmp_path):
         make("csv", path=tmp_path / "file" / "out.csv")
     with pytest.raises(ConfigError, match=r"plugin\.tracker\.csv\.path"):
         make("csv")
+
+
+def test_what_is_no_number_is_null_in_json_lines(make, tmp_path):
+    tracker = make("jsonl", path=tmp_path / "out")
+    figures = {"loss": float("nan"), "ratio": float("inf"), "reward": 0.5}
+    tracker.record(TrainStepFinished(run_id="r", kind="step", step=1, steps=2, figures=figures))
+    tracker.close()
+    line = json.loads((tmp_path / "out").read_text(), parse_constant=pytest.fail)
+    assert line["figures"] == {"loss": None, "ratio": None, "reward": 0.5}
