@@ -1,13 +1,13 @@
 """Numbers that a cheating agent reads off ids, cells and files and that should say nothing about the target.
 
-Sent into a sandbox as it stands, before `cheat_programs.py`; it imports nothing of ours.
+Sent into a sandbox as it stands, before the other files of cheats; it imports nothing of ours.
 """
 
 import re
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,8 @@ _OF_A_SOUND = frozenset({b"fmt ", b"data"})
 
 Array = Any
 """A numpy array."""
-Feature = tuple[Array, Array]
-"""One number for every row of train, and one for every row of test."""
+Feature = tuple[Array, Callable[[], Array]]
+"""One number for every row of train, and what gives one for every row of test, should it be asked for."""
 
 
 def number_in(cell: str) -> float:
@@ -62,21 +62,24 @@ def trailing(name: str) -> float:
 
 
 def both(read: Callable[[Any], float], some: Sequence[Sequence[Any]]) -> Feature:
-    train, test = (np.array([float(read(one)) for one in each]) for each in some)
-    return train, test
+    def numbers(each: Sequence[Any]) -> Array:
+        return np.array([float(read(one)) for one in each])
+
+    return numbers(some[0]), partial(numbers, some[1])
 
 
 def digit_marks(cells: Sequence[Sequence[str]]) -> Iterator[Feature]:
     """Digits that no measurement has, blanks, and how many decimals there are: all but the number itself."""
+    low = cache(_low_digits)
     for count in (1, 2, 3, 4):
-        yield both(partial(_low_number, part=slice(-count, None)), cells)
-        yield both(partial(_low_number, part=slice(count)), cells)
+        for part in (slice(-count, None), slice(count)):
+            yield both(partial(_low_number, low=low, part=part), cells)
     yield both(lambda cell: len(cell.strip().partition(".")[2]), cells)
     yield both(lambda cell: len(cell) - len(cell.strip()), cells)
 
 
-def _low_number(cell: str, part: slice) -> float:
-    return number_in(_low_digits(cell)[part])
+def _low_number(cell: str, low: Callable[[str], str], part: slice) -> float:
+    return number_in(low(cell)[part])
 
 
 def _low_digits(cell: str) -> str:
@@ -95,13 +98,14 @@ def spelling_marks(cells: Sequence[Sequence[str]]) -> Iterator[Feature]:
     yield both(place.__getitem__, cells)
 
 
-def byte_marks(contents: Sequence[Sequence[bytes]]) -> Iterator[Feature]:
+def byte_marks(paths: Sequence[Sequence[str]]) -> Iterator[Feature]:
+    content = cache(content_of)
     for at in range(1, TAIL_BYTES + 1):
-        yield both(partial(_byte_from_end, at=at), contents)
-    extra = [[_surplus(content) for content in some] for some in contents]
-    yield both(len, extra)
-    yield both(lambda bytes_: int.from_bytes(bytes_[:2], "big"), extra)
-    yield both(lambda bytes_: int.from_bytes(bytes_[-2:], "big"), extra)
+        yield both(lambda path, at=at: _byte_from_end(content(path), at), paths)
+    surplus = cache(lambda path: _surplus(content(path)))
+    yield both(lambda path: len(surplus(path)), paths)
+    yield both(lambda path: int.from_bytes(surplus(path)[:2], "big"), paths)
+    yield both(lambda path: int.from_bytes(surplus(path)[-2:], "big"), paths)
 
 
 def _byte_from_end(content: bytes, at: int) -> float:
@@ -139,9 +143,14 @@ def pixel_marks(paths: Sequence[Sequence[str]]) -> Iterator[Feature]:
             flat = np.asarray(image.convert("RGB")).reshape(-1)[: 3 * FIRST_PIXELS : 3]
         return np.pad(flat & 1, (0, FIRST_PIXELS - len(flat)))
 
-    train, test = (np.array([bits(path) for path in some], dtype=float) for some in paths)
-    for at in range(FIRST_PIXELS):
-        yield train[:, at], test[:, at]
+    # Bits weighed by zero do not change a sum.
+    weights = [np.eye(FIRST_PIXELS)[at] for at in range(FIRST_PIXELS)]
     for count in range(2, FIRST_PIXELS + 1):
-        for powers in (2.0 ** np.arange(count), 0.5 ** np.arange(count)):
-            yield train[:, :count] @ powers, test[:, :count] @ powers
+        weights += [np.pad(base ** np.arange(count), (0, FIRST_PIXELS - count)) for base in (2.0, 0.5)]
+
+    def numbers(some: Sequence[str], weight: Array) -> Array:
+        return np.array([bits(path) for path in some], dtype=float) @ weight
+
+    train = np.array([bits(path) for path in paths[0]], dtype=float)
+    for weight in weights:
+        yield train @ weight, partial(numbers, paths[1], weight)

@@ -105,7 +105,7 @@ def medals_of_cheats(spec: TaskSpec, scores: Mapping[str, float]) -> Iterator[st
 def program() -> str:
     """The code of all cheats as one cell."""
     parts = []
-    for name in ("cheat_marks.py", "cheat_programs.py"):
+    for name in ("cheat_marks.py", "cheat_data.py", "cheat_programs.py"):
         tree = ast.parse((_FOLDER / name).read_text("utf-8"))
         # In the sandbox there is nothing of ours to import: what one file takes of the other is there already.
         tree.body = [node for node in tree.body if not _imports_ours(node)]
