@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
@@ -26,6 +27,58 @@ class SeedSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleDraw:
+    """One rule over the columns of a table, drawn, with the words and the lines that a task of it is made of.
+
+    All of it travels as text in a prompt: any model can plan and program with it. The lines are Python in which `np`
+    and `pd` stand for numpy and pandas.
+    """
+
+    domain: str
+    """Field of application, such as `inland shipping`."""
+    row: str
+    """What one row is, in the singular."""
+    purpose: str
+    """Who needs the prediction, a sentence."""
+    title: str
+    columns: tuple[tuple[str, str, str], ...]
+    """Features as (name, `number` or `category`, meaning with its unit)."""
+    target: tuple[str, str]
+    """Name and meaning."""
+    sentence: str
+    """The rule in words, exact enough to be programmed."""
+    script: str
+    """Lines of the generator. They find `rng`, a numpy generator, and `ROWS`, a number of rows; they leave `clean`, a
+    data frame with the columns, and `signal`, ROWS numbers of which the target is made."""
+    full: str
+    """Lines of a solution that knows the rule. They find `both`, the data frame of train and test; they leave `X`, a
+    matrix with a row for each of its rows."""
+    partial: str
+    """The same for one that knows half of it."""
+    value: tuple[float, float] = (100.0, 20.0)
+    """Middle and spread of the target where it is a value; the middle is at least four spreads."""
+    classes: tuple[str, ...] = ()
+    """Four names from low to high, of which a classification takes the first ones; empty where none is made of it."""
+
+
+@runtime_checkable
+class RuleFamily(Protocol):
+    """One way for targets to follow from the columns of a table. Plays where `synthesis.families` names it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def task_types(self) -> Sequence[str]:
+        """Some of `classification`, `regression` and `ranking`."""
+        ...
+
+    def draw(self, rng: Random) -> RuleDraw:
+        """Draw a rule; the same draw gives the same rule, another one another."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
     """What is known of a draft so far; every role reads it and adds its answer under its own name."""
 
@@ -39,6 +92,8 @@ class Dossier:
     """Role name to its validated answer."""
     files: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     """What the generator script wrote: `public/...` and `private/...` to content."""
+    rules: tuple[RuleFamily, ...] = ()
+    """Rule families of plugins that `synthesis.families` names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ INFRASTRUCTURE_RETRIES: Final = 2
 DETAIL_CHARACTERS: Final = 2000
 """Of a reason, in the ledger: tracebacks can be long."""
 _RESTRICTIONS: Final = ("seed_ids", "families", "metrics", "mix", "difficulty", "scale")
-_RECORDED_KINDS: Final = (Kind.ROLE, Kind.LLM, Kind.SEEDS)
+_RECORDED_KINDS: Final = (Kind.ROLE, Kind.RULE, Kind.LLM, Kind.SEEDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandmle.core.contracts.milestone import Milestone
     from sandmle.core.contracts.sandbox import Sandbox
     from sandmle.core.contracts.scaffold import Scaffold
-    from sandmle.core.contracts.synthesis import SeedSource, SynthRole
+    from sandmle.core.contracts.synthesis import RuleFamily, SeedSource, SynthRole
     from sandmle.core.contracts.tracker import Tracker
     from sandmle.core.contracts.trainer import Trainer
     from sandmle.core.hooks.events import Event
@@ -41,6 +41,11 @@ def sandmle_register_seed_sources() -> "Sequence[Spec[SeedSource]]":
 @hookspec
 def sandmle_register_synth_roles() -> "Sequence[Spec[SynthRole]]":
     """Offer roles, the nodes of the synthesizer that each have a prompt of their own."""
+
+
+@hookspec
+def sandmle_register_rule_families() -> "Sequence[Spec[RuleFamily]]":
+    """Offer rule families, ways for targets to follow from the columns of a table."""
 
 
 @hookspec

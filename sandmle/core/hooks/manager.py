@@ -36,6 +36,7 @@ DEFAULT_PLUGINS = (
     "sandmle.plugins.reports.plugin",
     "sandmle.plugins.authoring.plugin",
     "sandmle.plugins.exchange.plugin",
+    "sandmle.plugins.demo.plugin",
     "sandmle.scaffolds.plugin",
     "sandmle.rewards.plugin",
 )
@@ -44,6 +45,7 @@ DEFAULT_PLUGINS = (
 REGISTRATION = {
     "sandmle_register_seed_sources": Kind.SEEDS,
     "sandmle_register_synth_roles": Kind.ROLE,
+    "sandmle_register_rule_families": Kind.RULE,
     "sandmle_register_llm_providers": Kind.LLM,
     "sandmle_register_sandboxes": Kind.SANDBOX,
     "sandmle_register_scaffolds": Kind.SCAFFOLD,

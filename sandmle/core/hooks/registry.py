@@ -23,6 +23,7 @@ class Kind(StrEnum):
     SANDBOX = "sandbox"
     SEEDS = "seeds"
     ROLE = "role"
+    RULE = "rule"
     BENCHMARK = "benchmark"
     SCAFFOLD = "scaffold"
     MILESTONE = "milestone"

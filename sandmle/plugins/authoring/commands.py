@@ -32,7 +32,7 @@ def plugins_new(
     kind: Annotated[
         str,
         typer.Argument(
-            help="scaffold, sandbox, milestone, seeds, role, check, provider, benchmark, trainer or tracker.",
+            help="scaffold, sandbox, milestone, seeds, role, rule, check, provider, benchmark, trainer or tracker.",
         ),
     ],
     name: Annotated[str, typer.Argument(help="Of the package and of what it registers, such as demo-agent.")],

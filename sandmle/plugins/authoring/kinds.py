@@ -25,6 +25,7 @@ KINDS: Final = tuple(
         ("milestone", Kind.MILESTONE, "Milestone"),
         ("seeds", Kind.SEEDS, "Seeds"),
         ("role", Kind.ROLE, "Role"),
+        ("rule", Kind.RULE, "Rule"),
         ("check", None, "Check"),
         ("provider", Kind.LLM, "Provider"),
         ("benchmark", Kind.BENCHMARK, "Benchmark"),

@@ -11,6 +11,7 @@ from sandmle.core.conformance.drafts import sample_draft
 from sandmle.core.conformance.llm import check_provider
 from sandmle.core.conformance.milestone import check_milestone
 from sandmle.core.conformance.role import check_role
+from sandmle.core.conformance.rule import check_rule_family
 from sandmle.core.conformance.sandbox import CHECKS
 from sandmle.core.conformance.scaffold import ScriptedEpisode, check_scaffold, play
 from sandmle.core.conformance.seeds import check_seed_source
@@ -30,7 +31,7 @@ from sandmle.plugins.authoring.protocols import PROTOCOLS
 Outcome = tuple[list[str], str]
 """Problems, and a remark on what was left out."""
 
-NAMED: Final = frozenset({Kind.SCAFFOLD, Kind.SANDBOX, Kind.MILESTONE, Kind.ROLE})
+NAMED: Final = frozenset({Kind.SCAFFOLD, Kind.SANDBOX, Kind.MILESTONE, Kind.ROLE, Kind.RULE})
 """Kinds whose objects say their own name."""
 
 
@@ -176,6 +177,14 @@ async def _role(role: Any, subject: Subject, bench: Bench) -> Outcome:
     return [], "" if answers else f"its trial was not tried: give answers, right and wrong, in {subject.section}"
 
 
+async def _rule(family: Any, subject: Subject, bench: Bench) -> Outcome:
+    sandbox = bench.toolkit.make(Kind.SANDBOX, "process")
+    async with _started(sandbox, "starting the sandbox for its lines", bench):
+        bench.doing(f"the suite of {subject}")
+        await check_rule_family(family, sandbox)
+    return [], ""
+
+
 async def _provider(provider: Any, subject: Subject, bench: Bench) -> Outcome:
     model = subject.table.get("model", f"{subject.name}/test")
     try:
@@ -206,6 +215,7 @@ SUITES: Final[Mapping[Kind, Callable[[Any, Subject, Bench], Awaitable[Outcome]]]
     Kind.MILESTONE: _milestone,
     Kind.SEEDS: _seeds,
     Kind.ROLE: _role,
+    Kind.RULE: _rule,
     Kind.LLM: _provider,
     Kind.BENCHMARK: _benchmark,
     Kind.TRAINER: _trainer,

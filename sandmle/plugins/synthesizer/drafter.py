@@ -44,6 +44,7 @@ class GraphDrafter:
             index=assignment.index,
             rng_seed=assignment.rng_seed,
             accepted=assignment.titles,
+            rules=self._context.rules,
         )
         context = replace(
             self._context,
@@ -73,6 +74,8 @@ async def open_drafter(toolkit: Toolkit) -> AsyncIterator[GraphDrafter]:
     settings = toolkit.settings.synthesis
     _check_roles(settings.roles, toolkit.registry.names(Kind.ROLE))
     roles = {name: make_role(toolkit, name) for name in settings.roles}
+    brought = toolkit.registry.names(Kind.RULE)
+    rules = tuple(toolkit.make(Kind.RULE, name) for name in settings.families if name in brought)
     sandbox: Sandbox = toolkit.make(Kind.SANDBOX, settings.sandbox)
     sweep()
     async with AsyncExitStack() as stack:
@@ -93,6 +96,7 @@ async def open_drafter(toolkit: Toolkit) -> AsyncIterator[GraphDrafter]:
             judge=toolkit.plugins.check_task,
             accepted_before=_nothing_accepted,
             budget=RoleBudget(),
+            rules=rules,
         )
         yield GraphDrafter(build_graph(settings.roles), context)
 

@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.sandbox import Sandbox
-from sandmle.core.contracts.synthesis import Dossier, SynthRole
+from sandmle.core.contracts.synthesis import Dossier, RuleFamily, SynthRole
 from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.grading import LocalGrader
 from sandmle.core.engine.role_budget import RoleBudget
@@ -61,6 +61,8 @@ class DraftContext:
     """Asks every plugin's checks."""
     accepted_before: Callable[[], Awaitable[tuple[TaskSpec, ...]]]
     budget: RoleBudget
+    rules: tuple[RuleFamily, ...] = ()
+    """Rule families of plugins, named in the settings."""
 
 
 async def play_role(state: DraftState, runtime: Runtime[DraftContext], *, name: str) -> DraftState:

@@ -1,12 +1,14 @@
 """The four built-in roles: what each is asked, and how its answer is tried out."""
 
-from dataclasses import dataclass, field
-from typing import Final, cast, get_args
+from dataclasses import asdict, dataclass, field
+from random import Random
+from typing import Any, Final, cast, get_args
 
 from pydantic import BaseModel
 
 from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.contracts.synthesis import Dossier, RoleVerdict
+from sandmle.core.errors import PluginError, boundary
 from sandmle.core.types.message import Message
 from sandmle.core.types.metrics import METRICS, suits
 from sandmle.core.types.synthesis import MICRO_TRAIN_ROWS, Development, Evaluation, Strategy, Writing
@@ -33,6 +35,10 @@ MAX_PUBLIC_ROWS: Final = 2000
 SEVERAL_TARGETS: Final = ("multilabel", "reconstruction")
 """Types of task that ask for several values of each row."""
 MAX_TARGETS: Final = 32
+_AS_DRAWN: Final = (
+    "This rule has been drawn for you: take its domain, columns, target and sentence, and put its script, full and "
+    "partial lines into hidden_rule, so that they are programmed as they are."
+)
 
 
 def strategy_of(dossier: Dossier) -> Strategy:
@@ -47,6 +53,21 @@ def evaluation_of(dossier: Dossier) -> Evaluation:
 
 def _random_draw(dossier: Dossier) -> dict[str, int]:
     return {"rng_seed": dossier.rng_seed, "index": dossier.index}
+
+
+def _families(config: StrategistConfig, dossier: Dossier) -> list[Any]:
+    """The names that a plan may choose from; what a plugin brings is drawn here and told with its lines."""
+    seed, named = dossier.seed, {rule.name: rule for rule in dossier.rules}
+    told: list[Any] = []
+    for name in config.families:
+        rule = named.get(name)
+        if rule is None:
+            told.append(name)
+        elif seed.modality == "tabular" and seed.task_type in rule.task_types:
+            with boundary(PluginError, f"rule family {name!r} failed in its draw()"):
+                drawn = rule.draw(Random(f"{name}:{dossier.rng_seed}:{dossier.index}"))
+            told.append({"name": name, "how": _AS_DRAWN, **asdict(drawn)})
+    return told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +102,7 @@ class DataStrategist:
                 if suits(metric.name, seed.task_type)
                 if not self.config.metrics or metric.name in self.config.metrics
             ],
-            "families": list(self.config.families),
+            "families": _families(self.config, dossier),
             "accepted": list(dossier.accepted),
         }
         return prompts.conversation(self.name, blocks)

@@ -44,6 +44,10 @@ def test_hook_register_synth_roles():
     assert registered("sandmle_register_synth_roles") == ("built NoConfig", Kind.ROLE)
 
 
+def test_hook_register_rule_families():
+    assert registered("sandmle_register_rule_families") == ("built NoConfig", Kind.RULE)
+
+
 def test_hook_register_llm_providers():
     assert registered("sandmle_register_llm_providers") == ("built NoConfig", Kind.LLM)
 

@@ -70,7 +70,7 @@ def test_a_kind_that_there_is_not_is_refused_with_the_nearest(word, complaint):
 
 def test_every_registry_kind_has_a_word(registry):
     assert {one.kind for one in registry} <= {kind.registered for kind in KINDS}
-    assert len(KINDS) == 10
+    assert len(KINDS) == 11
 
 
 def test_what_exists_is_left_alone(tmp_path, registry):

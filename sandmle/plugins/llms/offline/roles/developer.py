@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from sandmle.core.types.score import Prediction
-from sandmle.plugins.llms.offline.roles.families.catalogue import family_named
+from sandmle.plugins.llms.offline.roles.families.catalogue import family_of
 from sandmle.plugins.llms.offline.roles.families.family import Family
 from sandmle.plugins.llms.offline.roles.noise import noise_named
 from sandmle.plugins.llms.offline.roles.plan import Plan, read_plan
@@ -24,7 +24,7 @@ def development(question: Question) -> dict[str, Any]:
     """
     plan = read_plan(question)
     question.integer("Random draw", "rng_seed")
-    family = family_named(plan.family)
+    family = family_of(plan.family, plan.rule["params"])
     if family is None:
         raise Unanswerable(f"The rule family {plan.family!r} is not one that this player can program.")
     parts = [_head(plan, family), family.script(plan.rule["params"]), _target(plan, family), _split(plan)]

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from sandmle.core.types.score import Prediction
-from sandmle.plugins.llms.offline.roles.families.catalogue import family_named
+from sandmle.plugins.llms.offline.roles.families.catalogue import family_of
 from sandmle.plugins.llms.offline.roles.plan import Plan, read_plan
 from sandmle.plugins.llms.offline.roles.prompt import Question, Unanswerable
 from sandmle.plugins.llms.offline.roles.solutions import Recipe, solution_code
@@ -152,7 +152,7 @@ def evaluation(question: Question) -> dict[str, Any]:
         Unanswerable: the strategy is missing or names a rule that is not played.
     """
     plan = read_plan(question)
-    family = family_named(plan.family)
+    family = family_of(plan.family, plan.rule["params"])
     if family is None:
         raise Unanswerable(f"The rule family {plan.family!r} is not one that this player can represent.")
     insiders = INSIDERS if plan.modality in ("tabular", "multimodal", "graph") else FLAT_INSIDERS

@@ -14,10 +14,12 @@ from sandmle.plugins.llms.offline.roles.domains import Domain
 from sandmle.plugins.llms.offline.roles.families.catalogue import FAMILIES, FIRST, pairs
 from sandmle.plugins.llms.offline.roles.families.compose import AND, composed
 from sandmle.plugins.llms.offline.roles.families.family import Ask, Family
+from sandmle.plugins.llms.offline.roles.families.given import domain_of, given_family
 from sandmle.plugins.llms.offline.roles.noise import FIRST as FIRST_NOISES
 from sandmle.plugins.llms.offline.roles.noise import NOISES, fitting
 from sandmle.plugins.llms.offline.roles.plan import with_tail
 from sandmle.plugins.llms.offline.roles.prompt import Question, Unanswerable
+from sandmle.plugins.llms.offline.roles.scenario import scenario
 from sandmle.plugins.llms.offline.roles.targets import draw_target, row_of
 
 DOMAINS = (*INDUSTRY, *PUBLIC)
@@ -41,11 +43,15 @@ def strategy(question: Question) -> dict[str, Any]:
     if not isinstance(seed.get("dna", {}), Mapping):
         raise Unanswerable("The seed's 'dna' is not an object.")
     allowed, difficulty = _allowed_families(question), difficulty_of(seed.get("dna", {}))
+    given = _given_families(question)
+    if difficulty is None and not _is_first(modality, task_type):
+        difficulty = Difficulty()
     families = [
         one
         for one in (FIRST if difficulty is None else FAMILIES)
         if one.modality == modality and one.plays(str(task_type)) and (not allowed or one.name in allowed)
     ]
+    families += [given_family(name, one, one) for name, one in given.items() if modality == "tabular"]
     joined = [] if difficulty is None else _pairs(str(modality), str(task_type), allowed)
     if not families and not joined:
         raise Unanswerable(f"No rule family is known for {modality!r} and {task_type!r}.")
@@ -54,7 +60,13 @@ def strategy(question: Question) -> dict[str, Any]:
     else:
         # Neighbouring drafts differ in family and domain; what they share is drawn.
         family = families[(index + rng.randrange(len(families))) % len(families)]
-    return _Draft(seed, family, rng, _titles(question), difficulty).answer(_known_metrics(question))
+    draft = _Draft(seed, family, rng, _titles(question), difficulty, given.get(family.name))
+    return draft.answer(_known_metrics(question))
+
+
+def _is_first(modality: Any, task_type: Any) -> bool:
+    """Whether a seed is of a kind that there was at first; of others, none ever gave a task without a difficulty."""
+    return task_type in ("classification", "regression") and any(one.modality == modality for one in FIRST)
 
 
 def _pairs(modality: str, task_type: str, allowed: tuple[str, ...]) -> list[tuple[Family, Family]]:
@@ -74,7 +86,15 @@ def _titles(question: Question) -> tuple[str, ...]:
 
 def _allowed_families(question: Question) -> tuple[str, ...]:
     names = question.blocks.get("rule families", ())
-    return tuple(str(name) for name in names) if isinstance(names, Sequence) else ()
+    names = names if isinstance(names, Sequence) else ()
+    return tuple(str(one.get("name")) if isinstance(one, Mapping) else str(one) for one in names)
+
+
+def _given_families(question: Question) -> dict[str, Mapping[str, Any]]:
+    """Rule families that come with their lines, by name."""
+    told = question.blocks.get("rule families", ())
+    told = told if isinstance(told, Sequence) else ()
+    return {str(one["name"]): one for one in told if isinstance(one, Mapping)}
 
 
 def _known_metrics(question: Question) -> tuple[str, ...]:
@@ -96,12 +116,13 @@ class _Draft:
         rng: Random,
         taken: tuple[str, ...],
         difficulty: Difficulty | None,
+        told: Mapping[str, Any] | None,
     ) -> None:
         self.seed, self.family, self.rng, self.taken = seed, family, rng, taken
         self.difficulty = difficulty
         self.task_type: str = seed["task_type"]
         self.dna: Mapping[str, Any] = seed.get("dna", {})
-        self.domain = self._domain()
+        self.domain = self._domain() if told is None else domain_of(told, self._domain())
 
     def _domain(self) -> Domain:
         """A domain whose title is not taken yet, where there is one."""
@@ -147,7 +168,7 @@ class _Draft:
         answer = {
             "title": self._title(target),
             "domain": self.domain.name,
-            "scenario": self._scenario(target),
+            "scenario": scenario(self.family, self.domain, self.task_type, target, told=self.difficulty is not None),
             "modality": self.family.modality,
             "task_type": self.task_type,
             "metric": metric,
@@ -258,28 +279,6 @@ class _Draft:
             if title not in self.taken:
                 return title
         return base
-
-    def _scenario(self, target: Mapping[str, Any]) -> str:
-        row, picture, note = self.domain.row, self.domain.picture, self.domain.note
-        beside = f"picture ({picture})" if "image" in self.family.material else f"text ({note})"
-        source = {
-            "tabular": f"Each row is one {row}.",
-            "text": f"Each row is one {note}, a short text.",
-            "image": f"Each row is one {picture}.",
-            "multimodal": f"Each row is one {row}, with readings and a {beside}.",
-            "graph": f"Each row is one {row}; `edges.csv` tells which of them are linked, in train and test alike.",
-            "audio": f"Each row is a short recording made at one {row}.",
-            "series": f"Each row is one {row} with its readings in time.",
-        }[self.family.modality]
-        asked = target.get("columns")
-        if asked:
-            names = ", ".join(f"`{name}`" for name, _ in asked)
-            return (
-                f"{self.domain.purpose} {source} To be predicted are {names}; the table of columns tells what they are."
-            )
-        if self.task_type == "ranking":
-            return f"{self.domain.purpose} {source} They are to be ordered by `{target['name']}`: {target['meaning']}."
-        return f"{self.domain.purpose} {source} To be predicted is `{target['name']}`: {target['meaning']}."
 
 
 def _slug(text: str) -> str:

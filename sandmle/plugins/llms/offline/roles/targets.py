@@ -99,7 +99,7 @@ def _cells(family: Family, domain: Domain, params: Params) -> dict[str, Any]:
         return {
             "name": "",
             "meaning": "",
-            "title": f"Hidden squares of pictures ({domain.picture})",
+            "title": f"Hidden squares: {domain.picture}",
             "columns": columns,
         }
     what = "sample" if family.modality == "audio" else "reading"
@@ -111,7 +111,7 @@ def _cells(family: Family, domain: Domain, params: Params) -> dict[str, Any]:
         ]
         for number in range(params["values"])
     ]
-    return {"name": "", "meaning": "", "title": f"Lost {what}s of {domain.row}s", "columns": columns}
+    return {"name": "", "meaning": "", "title": f"Lost {what}s of {row_of(family, domain)}s", "columns": columns}
 
 
 def _classes(

@@ -15,6 +15,7 @@ from sandmle.core.engine.mixes import MIXES
 from sandmle.core.types.message import Message
 from sandmle.core.types.task import KnownModality, TaskType
 from sandmle.plugins.llms.offline.roles.domain_services import SECTORS
+from sandmle.plugins.llms.offline.roles.domain_stories import STORIES
 from sandmle.plugins.llms.offline.roles.families.catalogue import FAMILIES
 from sandmle.plugins.llms.offline.roles.noise import NOISES
 from sandmle.plugins.llms.offline.roles.player import ROLES, play
@@ -105,6 +106,32 @@ def test_it_knows_enough_families_noises_and_domains() -> None:
 
 def test_every_domain_is_of_a_sector_that_mixes_count_and_every_sector_has_one() -> None:
     assert {SECTORS[domain.name] for domain in ALL_DOMAINS} == set(MIXES["paper"].sectors)
+
+
+def test_every_domain_has_a_story_and_only_seeds_that_wish_for_a_difficulty_are_told_it() -> None:
+    assert {*STORIES} == {domain.name for domain in ALL_DOMAINS}
+    told, plain = plan(make_seed("tabular", "classification", difficulty="hard")), plan()
+    assert STORIES[told["domain"]].background in told["scenario"]
+    assert STORIES[plain["domain"]].background not in plain["scenario"]
+
+
+@pytest.mark.parametrize(
+    ("modality", "task_type", "word"),
+    [
+        ("graph", "regression", "a link means that"),
+        ("audio", "multilabel", "a recording of"),
+        ("series", "classification", "a file of readings"),
+        ("series", "forecasting", "what was read of it so far"),
+        ("multimodal", "ranking", "in order by `priority`"),
+        ("image", "reconstruction", "`grey_9`"),
+    ],
+)
+def test_seeds_of_kinds_that_came_later_need_not_wish_for_a_difficulty(
+    modality: str, task_type: str, word: str
+) -> None:
+    made = plan(make_seed(modality, task_type))
+    assert (made["modality"], made["task_type"]) == (modality, task_type)
+    assert word in made["scenario"]
 
 
 def test_every_family_can_be_drawn(kind: tuple[str, str]) -> None:
@@ -209,7 +236,7 @@ def test_a_prompt_without_what_is_needed_gets_a_plain_sentence(content: str, mis
 @pytest.mark.parametrize(
     ("block", "value"),
     [
-        ("Seed", {"modality": "audio", "task_type": "classification"}),
+        ("Seed", {"modality": "smell", "task_type": "classification"}),
         ("Seed", {"modality": "tabular"}),
         ("Seed", {"modality": "tabular", "task_type": "classification", "dna": [1]}),
         ("Random draw", {"rng_seed": "seven", "index": 0}),

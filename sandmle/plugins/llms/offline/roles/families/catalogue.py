@@ -3,7 +3,8 @@
 from typing import Final
 
 from sandmle.plugins.llms.offline.roles.families.compose import AND, composed, fits
-from sandmle.plugins.llms.offline.roles.families.family import Family
+from sandmle.plugins.llms.offline.roles.families.family import Family, Params
+from sandmle.plugins.llms.offline.roles.families.given import GIVEN, given_family
 from sandmle.plugins.llms.offline.roles.families.graph import GRAPH
 from sandmle.plugins.llms.offline.roles.families.image import IMAGE
 from sandmle.plugins.llms.offline.roles.families.marks import MARKS
@@ -31,6 +32,15 @@ FIRST: Final[tuple[Family, ...]] = (
 """The families that seeds without a difficulty are given: the same seed keeps giving the same task."""
 FAMILIES: Final[tuple[Family, ...]] = (*FIRST, *MARKS, *RESTORES, *GRAPH, *SOUND, *SERIES, *FORECASTS)
 """Every rule family that stands alone."""
+
+
+def family_of(name: str, params: Params) -> Family | None:
+    """The rule family of a plan: one of ours, or the one whose lines stand in its parameters.
+
+    Raises:
+        KeyError: it has parameters of a given one, and some of the lines are missing.
+    """
+    return given_family(name, params[GIVEN]) if GIVEN in params else family_named(name)
 
 
 def family_named(name: str) -> Family | None:
