@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
@@ -133,6 +134,10 @@ def check_new(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
     for other in evidence.accepted:
         if _near(task.spec, other):
             yield f"it repeats {other.task_id} ({other.title!r})"
+            return
+        # A script that ignores RNG_SEED draws the same rows again, whatever it calls them.
+        if other.provenance.content_sha256.get("public/train.csv") == sha256(task.public["train.csv"]).hexdigest():
+            yield f"its train.csv is that of {other.task_id} ({other.title!r}); draw all chance from RNG_SEED"
             return
 
 

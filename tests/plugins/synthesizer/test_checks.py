@@ -1,5 +1,6 @@
 """Each check, with the accepted draft changed so that exactly that check fails."""
 
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -169,6 +170,17 @@ async def test_another_task_on_the_same_subject_is_welcome(accepted) -> None:
     task, evidence = accepted
     other = task.spec.model_copy(update={"task_id": "tabular-other-0000", "title": "Glue", "rule_family": "steps"})
     assert run_checks(task, replace(evidence, accepted=(other,))) == []
+
+
+async def test_the_rows_of_another_task_under_another_title_are_refused(accepted) -> None:
+    task, evidence = accepted
+    changes = {"task_id": "tabular-other-0000", "title": "Glue", "rule_family": "steps"}
+    digest = hashlib.sha256(task.public["train.csv"]).hexdigest()
+    provenance = task.spec.provenance.model_copy(update={"content_sha256": {"public/train.csv": digest}})
+    other = task.spec.model_copy(update={**changes, "provenance": provenance})
+    (problem,) = run_checks(task, replace(evidence, accepted=(other,)))
+    assert problem.check == "near-duplicate"
+    assert "train.csv is that of tabular-other-0000" in problem.message
 
 
 async def test_tasks_of_one_title_that_a_mix_made_are_told_apart_by_what_they_are_scored_and_spoilt_by(
