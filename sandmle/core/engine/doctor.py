@@ -16,7 +16,14 @@ from sandmle.core.errors import SandboxError, SandmleError
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.sandbox import CellStatus, SandboxLimits
 
-EXTRAS = {"jupyter": ("jupyter_client", "ipykernel"), "docker": ("docker",), "train": ("torch", "transformers", "peft")}
+EXTRAS = {
+    "jupyter": ("jupyter_client", "ipykernel"),
+    "docker": ("docker",),
+    "train": ("torch", "transformers", "peft"),
+    "ray": ("ray",),
+    "openrlhf": ("openrlhf",),
+    "parquet": ("pyarrow",),
+}
 """Pip extra to the modules it brings."""
 CANARY_TIMEOUT_S = 30.0
 TRIAL_DEADLINE_S = 600.0

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import redirect_stdout
 from typing import TypeVar
 
 from sandmle.core.engine.blocking import ending_blocks
@@ -20,12 +21,15 @@ def run_until_interrupted(main: Callable[[asyncio.Event], Awaitable[T]]) -> T:
 
     The first signal sets the event that `main` was given: it finishes what is under way, starts nothing
     new and returns; its result says that it stopped short (exit code 3). The second cancels `main`, whose
-    open resources close on the way out. A third, while they close, ends the loop where it stands.
+    open resources close on the way out. A third, while they close, ends the loop where it stands. What is printed on
+    stdout meanwhile goes to stderr.
 
     Raises:
         KeyboardInterrupt: after the second signal; the program exits with 130.
     """
-    return asyncio.run(_supervise(main))
+    # What plugins and libraries print meanwhile must not get into a JSON document.
+    with redirect_stdout(sys.stderr):
+        return asyncio.run(_supervise(main))
 
 
 async def _supervise(main: Callable[[asyncio.Event], Awaitable[T]]) -> T:

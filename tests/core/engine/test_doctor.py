@@ -1,10 +1,12 @@
+import tomllib
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from sandmle import CellResult, CellStatus, IsolationLevel, Kind, SandboxError, Spec
-from sandmle.core.engine.doctor import examine, examine_benchmark, examine_training
+from sandmle.core.engine.doctor import EXTRAS, examine, examine_benchmark, examine_training
 from sandmle.core.engine.settings import Settings
 from sandmle.core.engine.surveys import survey_sandboxes
 from sandmle.core.engine.toolkit import Toolkit
@@ -116,3 +118,9 @@ async def test_a_trainer_and_a_benchmark_that_fail_at_looking_at_themselves_are_
     assert (found.verdict, "trainer 'odd' of plugin 'x' failed" in found.detail) == ("failed", True)
     with pytest.raises(PluginError, match="benchmark 'odd' of plugin 'x' failed in its examine"):
         await examine_benchmark(toolkit, "odd")
+
+
+def test_every_extra_for_users_is_looked_for():
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))["project"]
+    # What runs tests, ours and those of the peers' graders, is no part of the program.
+    assert set(EXTRAS) == set(project["optional-dependencies"]) - {"dev", "peers"}

@@ -9,8 +9,9 @@ import pytest
 from sandmle.core.engine.interrupts import run_until_interrupted
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, functools, sys
 from sandmle.core.engine.interrupts import run_until_interrupted
+print = functools.partial(print, file=sys.stdout)
 async def main(drain):
     child = await asyncio.create_subprocess_exec("sleep", "600", start_new_session=True)
     print("child", child.pid, flush=True)
@@ -92,3 +93,12 @@ def test_without_a_signal_results_and_errors_pass_through():
     assert run_until_interrupted(answer) == 42
     with pytest.raises(ValueError, match="ours"):
         run_until_interrupted(fail)
+
+
+def test_what_is_printed_meanwhile_does_not_reach_stdout(capsys):
+    async def main(drain):
+        print("a plugin says so")
+        return "done"
+
+    print(run_until_interrupted(main))
+    assert capsys.readouterr() == ("done\n", "a plugin says so\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandmle.core.engine.demo import BRIEFLY, RANDOM, TEACHER, WORLD, Demo, TrainingSize
+from sandmle.plugins.demo.plan import BRIEFLY, RANDOM, TEACHER, WORLD, Demo, TrainingSize
 
 SIZE = TrainingSize(demonstrations=5, epochs=2, steps=3, episodes=4)
 

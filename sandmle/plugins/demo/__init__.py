@@ -1,0 +1,1 @@
+"""The demo: what the program does, all of it and small, by its own commands."""
