@@ -42,8 +42,13 @@ class Ending:
         if self.code == -signal.SIGKILL:
             return "the process was killed or closed its channel"
         if self.code < 0:
-            return f"the process was ended by signal {signal.Signals(-self.code).name}"
+            return f"the process was ended by signal {_signal_name(-self.code)}"
         return f"the process exited with status {self.code}"
+
+
+def _signal_name(number: int) -> str:
+    """Most real-time signals have no name. To fail at that would make a death the machinery's that was the code's own."""
+    return signal.Signals(number).name if number in set(signal.Signals) else str(number)
 
 
 class Body(Protocol):

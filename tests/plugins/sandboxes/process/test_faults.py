@@ -19,6 +19,7 @@ from sandmle.plugins.sandboxes.isolation import plans
 from sandmle.plugins.sandboxes.process import session as session_module
 from sandmle.plugins.sandboxes.process import zygotes
 from sandmle.plugins.sandboxes.process.backend import ProcessSandbox
+from sandmle.plugins.sandboxes.process.host import Ending
 
 LIMITS = SandboxLimits()
 HOST = """
@@ -206,6 +207,16 @@ async def test_a_missing_public_directory_is_an_error(sandbox: ProcessSandbox, t
             pass
     async with sandbox.session(public_dir=None, limits=LIMITS) as session:
         assert (await session.run("1 / 0", 20)).status is CellStatus.ERROR
+
+
+async def test_whatever_signal_ends_a_session_it_is_the_sessions_own_act(sandbox: ProcessSandbox) -> None:
+    for number in (signal.SIGUSR1, signal.SIGRTMIN + 6):
+        async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+            result = await session.run(f"import os\nos.kill(os.getpid(), {int(number)})", 20)
+            # The first process of a namespace does not die of a signal that it sends itself.
+            assert result.status in (CellStatus.DIED, CellStatus.OK)
+    assert Ending(-int(signal.SIGUSR1), "").describe() == "the process was ended by signal SIGUSR1"
+    assert Ending(-40, "").describe() == "the process was ended by signal 40"
 
 
 async def test_a_closed_sandbox_opens_no_session_and_closes_twice(sandbox: ProcessSandbox) -> None:
