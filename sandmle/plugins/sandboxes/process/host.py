@@ -47,7 +47,7 @@ class Ending:
 
 
 def _signal_name(number: int) -> str:
-    """Most real-time signals have no name. To fail at that would make a death the machinery's that was the code's own."""
+    """Most real-time signals have no name; failing at that would blame the machinery for a death of the code's own."""
     return signal.Signals(number).name if number in set(signal.Signals) else str(number)
 
 
