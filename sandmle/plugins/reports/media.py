@@ -178,7 +178,8 @@ def _spectrogram(samples: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     pieces = padded[starts[:, None] + np.arange(_WINDOW)] * np.hanning(_WINDOW)
     power = 20 * np.log10(np.abs(np.fft.rfft(pieces, axis=1))[:, 1:] + 1e-9)
     strength = np.clip(1 + (power - power.max()) / _FAINTEST, 0, 1)
-    return np.round(255 * (1 - strength)).astype(np.uint8).T[::-1]
+    grey: npt.NDArray[np.uint8] = np.round(255 * (1 - strength)).astype(np.uint8).T[::-1]
+    return grey
 
 
 def _grey_png(grey: npt.NDArray[np.uint8]) -> bytes:
