@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from vllm import SamplingParams
 
 from sandmle.core.contracts.policy import PolicyShape
+from sandmle.core.engine.scoring import Preset
 from sandmle.core.engine.store import read_episodes, read_failures
 from sandmle.core.engine.training import LOGGED
 from sandmle.core.errors import ConfigError, SandboxError
@@ -284,6 +286,23 @@ async def test_a_sandbox_that_fails_once_is_tried_again(executor, ask, policy, m
     assert (failure.kind, failure.after) == ("SandboxError", "none")
     *_, episode = read_episodes(recorded(executor))
     assert episode.attempts == 2
+
+
+class Silent:
+    name = "silent"
+
+    def value(self, episode):
+        return None
+
+
+async def test_an_episode_whose_reward_has_no_value_leaves_its_group_and_ends_nothing(
+    executor, ask, policy, monkeypatch
+):
+    preset = Preset(name="silent", weights={"silent": 1.0}, milestones=(Silent(),))
+    monkeypatch.setattr(executor._episodes, "_crew", replace(executor._episodes._crew, preset=preset))
+    given = await ask(executor, TransformersEngine(policy, SUBMIT, FINISH))
+    assert (given["extra_logs"][VALID], given["reward"], given["segments"]) == (0.0, None, [])
+    assert "has the reward None" in given["failure"]
 
 
 async def test_an_unknown_task_is_an_invalid_answer_that_names_the_nearest(executor, ask, policy, task_id):

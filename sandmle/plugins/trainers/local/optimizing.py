@@ -70,4 +70,19 @@ class Optimizer:
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._adamw.load_state_dict(state)
+        """Go on with the moments of an earlier start.
+
+        Raises:
+            RunError: they are of other weights.
+        """
+        try:
+            self._adamw.load_state_dict(state)
+            moments = self._adamw.state
+            fits = all(moments[one]["exp_avg"].shape == one.shape for one in self._parameters if one in moments)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise RunError(
+                "the trainer.pt of the newest checkpoint is of other weights than those that are trained: put back its "
+                "own, or remove that checkpoint to go on from the one before it"
+            )

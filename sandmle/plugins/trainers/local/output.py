@@ -4,14 +4,15 @@
     lessons.json         which trainings the policy has been through, and under which scaffolds
     metrics.jsonl        one line per step
     evaluations.jsonl    one line per evaluation
-    checkpoints/0012/    weights and tokenizer as `local/PATH` opens them, and trainer.pt; the weights below an adapter
-                         are one file, to which all checkpoints link
+    checkpoints/0012/    weights and tokenizer as `local/PATH` opens them, trainer.pt, and SHA256SUMS of what was
+                         trained; the weights below an adapter are one file, to which all checkpoints link
     best, last           links to checkpoints
     steps/, evaluations/ run directories
 
 A checkpoint appears whole, by a rename, or not at all.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from sandmle.core.errors import RunError, StoreError, boundary
 from sandmle.plugins.trainers.holding import held, read_lines
 
 STATE: Final = "trainer.pt"
+SUMS: Final = "SHA256SUMS"
 BEST, LAST = "best", "last"
 CHECKPOINTS: Final = "checkpoints"
 _HALF_WRITTEN: Final = ".part"
@@ -83,6 +85,7 @@ class Output:
                 newest = self.newest()
                 policy.save(part, None if newest is None else self.checkpoint(newest))
                 torch.save(_packed(state), part / STATE)
+                (part / SUMS).write_text(_sums(part), "utf-8")
                 _sync(part)
             except BaseException:
                 shutil.rmtree(part, ignore_errors=True)
@@ -95,21 +98,25 @@ class Output:
         """What a checkpoint says beside its weights.
 
         Raises:
-            RunError: it cannot be read.
+            RunError: it cannot be read, or it is not the one that was written here.
         """
         path = self.checkpoint(step) / STATE
         try:
             with boundary(StoreError, f"{path} cannot be read"):
+                _refuse_damage(path.parent)
                 packed = torch.load(path, map_location="cpu", weights_only=True)
-                torch.set_rng_state(packed["torch_rng"])
-                return TrainerState(
+                state = TrainerState(
                     step=packed["step"],
                     version=packed["version"],
                     optimizer=packed["optimizer"],
                     metrics=json.loads(packed["metrics"]),
                 )
+                torch.set_rng_state(packed["torch_rng"])
+                if state.step != step:
+                    raise StoreError(f"{path} is of step {state.step}, from another place than this")
         except StoreError as problem:
-            raise RunError(f"{problem}; remove {path.parent} to go on from the checkpoint before it") from problem
+            raise RunError(f"{problem}; {_remove(path.parent)}") from problem
+        return state
 
     def point_at_newest(self, step: int) -> None:
         """A kill can fall between the checkpoint and its link."""
@@ -174,6 +181,34 @@ def open_output(root: Path, config: Mapping[str, Any]) -> Iterator[Output]:
     """
     with held(root, config) as logs:
         yield Output(root, *logs)
+
+
+def _remove(checkpoint: Path) -> str:
+    return f"remove {checkpoint} to go on from the checkpoint before it"
+
+
+def _sums(checkpoint: Path) -> str:
+    """SHA-256 of the trainer's state and of the weights that were trained, as `sha256sum` writes and checks them.
+
+    Those below an adapter have a fingerprint of their own, by which they are known wherever they lie.
+    """
+    adapter = checkpoint / "adapter"
+    weights = sorted((adapter if adapter.is_dir() else checkpoint).glob("*.safetensors"))
+    lines = []
+    for one in (*weights, checkpoint / STATE):
+        with one.open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {one.relative_to(checkpoint)}\n")
+    return "".join(lines)
+
+
+def _refuse_damage(checkpoint: Path) -> None:
+    file = checkpoint / SUMS
+    # Checkpoints of earlier versions have none.
+    wanted = file.read_text("utf-8") if file.is_file() else None
+    found = _sums(checkpoint)
+    if wanted is not None and wanted != found:
+        [first, *_] = sorted(line.partition("  ")[2] for line in {*wanted.splitlines()} ^ {*found.splitlines()})
+        raise StoreError(f"{checkpoint} is damaged: {first} is not what was written")
 
 
 def _packed(state: TrainerState) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from openrlhf.utils.agent import AgentExecutorBase
 from sandmle.core.contracts.policy import ChatCodec
 from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.recording import NO_ACTION
-from sandmle.core.errors import ProviderError, SandmleError
+from sandmle.core.errors import PluginError, ProviderError, SandmleError, boundary
 from sandmle.plugins.trainers.openrlhf.codecs import configuration_file, open_codec
 from sandmle.plugins.trainers.openrlhf.engine import EngineModel
 from sandmle.plugins.trainers.openrlhf.playing import EpisodeThread, Played
@@ -75,7 +75,9 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
                 played = await asyncio.wrap_future(self._episodes.submit(play()))
                 if played.episode is None:
                     return invalid_response(asked, played.failure or "it was not played", played.after)
-                return response_of(played.episode, asked, masked_stops=self._episodes.config.grpo.masked_stops)
+                # A milestone may have no value, and a scaffold may have changed what was said: neither ends a training.
+                with boundary(PluginError, f"an episode of task {label} cannot be trained on"):
+                    return response_of(played.episode, asked, masked_stops=self._episodes.config.grpo.masked_stops)
         except SandmleError as problem:
             return invalid_response(asked, f"{type(problem).__name__}: {problem}", NO_ACTION)
 
