@@ -19,7 +19,7 @@ from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
 from sandmle.plugins.trainers.openrlhf.constraints import check, warnings
 from sandmle.plugins.trainers.openrlhf.files import VARIABLE, planned_files, runtime_env
 from sandmle.plugins.trainers.openrlhf.placement import Placement, place
-from sandmle.plugins.trainers.openrlhf.segments import refuse_segments
+from sandmle.plugins.trainers.openrlhf.segments import refuse_native_calls, refuse_segments
 from sandmle.plugins.trainers.recipes import facts_of
 
 JOB_CONFIG: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -68,7 +68,9 @@ def plan_grpo(toolkit: Toolkit, config: OpenRlhfConfig, *, tasks: Path | None, o
     settings = toolkit.settings
     run = settings.run
     check_names(toolkit)
-    refuse_segments(run.scaffold, settings.options("scaffold", run.scaffold))
+    options = settings.options("scaffold", run.scaffold)
+    refuse_segments(run.scaffold, options)
+    refuse_native_calls(run.scaffold, options)
     config = _absolute(config, tasks)
     facts = facts_of(config.policy)
     placement = place(config, facts)

@@ -18,6 +18,22 @@ BRANCHING: Final = ("aide", "aira")
 PRUNING: Final = {"mle_agent": "history_length"}
 """Scaffolds that leave out messages once the option is set."""
 
+CALLING: Final = "openai_tools"
+"""The scaffold that has the provider's own function calling, unless its option `calls` says otherwise."""
+
+
+def refuse_native_calls(scaffold: str, options: Mapping[str, Any]) -> None:
+    """Refuse a scaffold whose every question the rollout engine would refuse, on every GPU, minutes from now.
+
+    Raises:
+        ConfigError: naming it, and what to do.
+    """
+    if scaffold == CALLING and options.get("calls", "native") == "native":
+        raise ConfigError(
+            f"scaffold {scaffold!r} calls functions natively, and the rollout engine makes no native calls: set "
+            f'plugin.scaffold.{scaffold}.calls = "text"'
+        )
+
 
 def refuse_segments(scaffold: str, options: Mapping[str, Any], *, proven: bool | None = None) -> None:
     """Refuse a scaffold whose trajectories have several segments, while those are not proven.

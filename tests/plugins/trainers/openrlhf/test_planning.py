@@ -104,3 +104,22 @@ def test_a_branching_scaffold_is_refused_by_name(scaffold, tmp_path, monkeypatch
     monkeypatch.setattr("sandmle.plugins.trainers.openrlhf.segments.SEGMENTS_PROVEN", False)
     with pytest.raises(ConfigError, match=f"{scaffold!r} branches"):
         planned(tmp_path / "out", **{"run.scaffold": scaffold})
+
+
+def test_native_function_calls_are_refused_before_anything_starts_and_calls_in_text_are_not(tmp_path):
+    with pytest.raises(ConfigError, match=r'openai_tools.* set plugin\.scaffold\.openai_tools\.calls = "text"'):
+        planned(tmp_path / "out", **{"run.scaffold": "openai_tools"})
+    planned(tmp_path / "out", **{"run.scaffold": "openai_tools", "plugin.scaffold.openai_tools.calls": "text"})
+
+
+def test_a_policy_with_an_adapter_is_refused_and_an_output_directory_is_the_checkpoint_in_it(tmp_path):
+    merged, adapted = tmp_path / "merged" / "policy", tmp_path / "run" / "last"
+    for folder in (merged, adapted / "adapter"):
+        folder.mkdir(parents=True)
+    (merged / "config.json").write_text("{}")
+    (adapted / "config.json").write_text("{}")
+    (adapted / "adapter" / "adapter_config.json").write_text("{}")
+    launch = planned(tmp_path / "out", **{"plugin.trainer.openrlhf.policy": str(tmp_path / "merged")})
+    assert launch.flags[launch.flags.index("--actor.model_name_or_path") + 1] == str(merged)
+    with pytest.raises(ConfigError, match="merge it by `sandmle train export"):
+        planned(tmp_path / "out", **{"plugin.trainer.openrlhf.policy": str(tmp_path / "run")})
