@@ -1,9 +1,11 @@
 """One try at one episode: the world is opened, the scaffold plays, what came of it is graded and rewarded."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from sandmle.core.contracts.grader import Grader
 from sandmle.core.contracts.llm import ChatModel
@@ -121,9 +123,21 @@ class Attempt:
                 raise TypeError(f"run() returned a {type(returned).__name__}; it ends an episode by returning nothing")
         except EpisodeOver as over:
             context.stop = context.stop or over.reason
+        except BaseExceptionGroup as group:
+            # Of a scaffold that asks or acts in several tasks at once.
+            ends, other = group.split(EpisodeOver)
+            if ends is None or other is not None:
+                first = _first(other or group)
+                raise RuntimeError(f"in a group of tasks: {type(first).__name__}: {first}") from group
+            context.stop = context.stop or _first(ends).reason
         except SystemExit as problem:
             # It would end the event loop and every other episode with it.
             raise RuntimeError(f"it tried to end the program: SystemExit: {problem}") from problem
+        except asyncio.CancelledError as problem:
+            # Where nobody has asked for it, it would end a worker without a word, and its slot with it.
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            raise RuntimeError("it cancelled itself: CancelledError") from problem
         except BlockedError as problem:
             raise RuntimeError(str(problem)) from problem
 
@@ -152,6 +166,13 @@ class Attempt:
             failure=None,
             started_at=self._started_at,
         )
+
+
+def _first(problem: BaseException) -> Any:
+    """The first exception in a group, however deep it stands."""
+    while isinstance(problem, BaseExceptionGroup):
+        problem = problem.exceptions[0]
+    return problem
 
 
 class _ScaffoldFailedError(InfrastructureError):

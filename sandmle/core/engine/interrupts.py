@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 from typing import TypeVar
 
 from sandmle.core.engine.blocking import ending_blocks
+from sandmle.core.engine.loose_threads import LooseThreads
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ def run_until_interrupted(main: Callable[[asyncio.Event], Awaitable[T]]) -> T:
 
 async def _supervise(main: Callable[[asyncio.Event], Awaitable[T]]) -> T:
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(LooseThreads())
     drain = asyncio.Event()
     task = asyncio.ensure_future(main(drain))
     stopped = False

@@ -12,7 +12,7 @@ from sandmle.core.engine.store import read_episodes, read_failures
 from sandmle.core.errors import PluginError
 from sandmle.core.types.episode import Outcome
 from sandmle.core.types.message import Message
-from sandmle.core.types.trajectory import Action, ActionKind
+from sandmle.core.types.trajectory import Action, ActionKind, StopReason
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -64,6 +64,18 @@ async def ends_its_task(episode):
     raise SystemExit(3)
 
 
+async def cancels_itself(episode):
+    task = asyncio.create_task(asyncio.sleep(3600))
+    task.cancel()
+    await task
+
+
+async def fails_in_a_task(episode):
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(raises(episode))
+        tasks.create_task(asyncio.sleep(3600))
+
+
 def returns_no_coroutine(episode):
     return 42
 
@@ -83,6 +95,8 @@ def returns_no_coroutine(episode):
         (asks_nothing_readable, "the content of a message is text, not None"),
         (asks_as_nobody, "the role of a message is one of"),
         (ends_its_task, "SystemExit: 3"),
+        (cancels_itself, "it cancelled itself"),
+        (fails_in_a_task, "in a group of tasks: KeyError: 'oops'"),
     ],
 )
 async def test_its_episode_ends_with_a_typed_error_and_the_others_go_on(
@@ -107,6 +121,17 @@ async def test_its_episode_ends_with_a_typed_error_and_the_others_go_on(
     failures = list(read_failures(tmp_path / "run"))
     assert [(one.task_id, one.kind) for one in failures] == [("bad", "PluginError")] * 2
     assert all("scaffold 'puppet'" in one.error and complaint in one.error for one in failures)
+
+
+async def test_asking_in_several_tasks_when_the_turns_run_out_is_no_failure(stage, play, puppets):
+    class Branching(puppets["scaffold"]):
+        async def run(self, episode):
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(20):
+                    tasks.create_task(episode.ask([Message(role="user", content=f"branch {number}")]))
+
+    (episode,) = (await play(stage.crew(GOLD, scaffold=Branching()))).episodes
+    assert (episode.outcome, episode.stop_reason) == (Outcome.UNSCORED, StopReason.MAX_TURNS)
 
 
 async def test_they_count_as_no_failure_of_the_infrastructure(stage, play, puppets, tmp_path):
