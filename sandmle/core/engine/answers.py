@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sandmle.core.engine.csv_table import (
+    BLANKS,
     InvalidSubmission,
     code_of,
     is_whole,
@@ -58,9 +59,9 @@ def parse_answers(content: bytes, form: SubmissionFormat) -> AnswerKey:
         private: list[bool] = []
         for number, cells in rows:
             same_width(number, cells, header)
-            ids.append(cells[id_at].strip())
-            truth.append(_truth([cells[at].strip() for at in columns], form, number))
-            private.append(_is_private(cells[board_at].strip(), number))
+            ids.append(cells[id_at].strip(BLANKS))
+            truth.append(_truth([cells[at].strip(BLANKS) for at in columns], form, number))
+            private.append(_is_private(cells[board_at].strip(BLANKS), number))
     except InvalidSubmission as problem:
         raise TaskError(f"answers.csv: {problem}") from problem
     positions = {name: row for row, name in enumerate(ids)}

@@ -3,6 +3,8 @@
 import csv
 import io
 import math
+import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -12,6 +14,16 @@ MAX_LINE_CHARACTERS: Final = 64 * 1024
 MAX_COLUMNS: Final = 2000
 MAX_BLANK_LINES: Final = 100_000
 SHOWN: Final = 60
+BLANKS: Final = " \t\n\v\f\r"
+"""What may stand around a cell: what pandas passes over before and after a number (`isspace_ascii` of its tokenizer).
+
+Python's own `strip` and `float` also pass over separators of ASCII and spaces of other scripts, which no reader of CSV
+takes for a part of a number.
+"""
+_LINE_BLANKS: Final = " \t\r\n"
+"""A line of nothing else is no row, to pandas (`skip_blank_lines`) and here."""
+_WHOLE: Final = re.compile(r"([+-]?)0*([0-9]{1,40})")
+_DECIMAL: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class InvalidSubmission(ValueError):  # noqa: N818
@@ -29,7 +41,7 @@ def read_table(content: bytes, max_rows: int | None) -> tuple[list[str], Iterato
     except UnicodeDecodeError as problem:
         raise InvalidSubmission(f"the file is not UTF-8 text (byte {problem.start})") from problem
     lines = _lines(text, max_rows)
-    header = [name.strip() for name in next((cells for _, cells in lines), [])]
+    header = [name.strip(BLANKS) for name in next((cells for _, cells in lines), [])]
     if not header:
         raise InvalidSubmission("the file is empty: it needs a header line and one row per test id")
     if len(header) > MAX_COLUMNS:
@@ -38,11 +50,13 @@ def read_table(content: bytes, max_rows: int | None) -> tuple[list[str], Iterato
 
 
 def _lines(text: str, max_rows: int | None) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(_bounded_lines(text), strict=True)
+    latest: deque[str] = deque(maxlen=1)
+    reader = csv.reader(_bounded_lines(text, latest), strict=True)
     number, blank = -1, 0
     try:
         for cells in reader:
-            if not cells or (len(cells) == 1 and not cells[0].strip()):
+            # An empty cell in quotes makes a row, which only the line itself tells.
+            if len(cells) <= 1 and not latest[0].strip(_LINE_BLANKS):
                 blank += 1
                 if blank > MAX_BLANK_LINES:
                     raise InvalidSubmission(f"more than {MAX_BLANK_LINES} lines of the file are blank")
@@ -55,7 +69,7 @@ def _lines(text: str, max_rows: int | None) -> Iterator[tuple[int, list[str]]]:
         raise InvalidSubmission(f"row {number + 1}: not comma-separated text ({problem})") from problem
 
 
-def _bounded_lines(text: str) -> Iterator[str]:
+def _bounded_lines(text: str, latest: deque[str]) -> Iterator[str]:
     # A quoted cell may hold line breaks, so the limit also bounds what an unclosed quote can swallow per line;
     # the csv module bounds a whole cell (128 KiB).
     for number, line in enumerate(io.StringIO(text, newline=""), 1):
@@ -63,6 +77,7 @@ def _bounded_lines(text: str) -> Iterator[str]:
             raise InvalidSubmission(
                 f"line {number} is too long: {len(line)} characters, at most {MAX_LINE_CHARACTERS} are read"
             )
+        latest.append(line)
         yield line
 
 
@@ -81,8 +96,8 @@ def number_in(cell: str, column: str, number: int) -> float:
         value = float(cell)
     except ValueError:
         raise InvalidSubmission(f"{place}: {cell[:SHOWN]!r} is not a number") from None
-    if "_" in cell or not cell.isascii():
-        # Python reads 1_000 and digits of every script; no other reader of CSV does.
+    if "_" in cell or not cell.isascii() or cell != cell.strip():
+        # Python reads 1_000, digits of every script and separators beside a number; no other reader of CSV does.
         raise InvalidSubmission(f"{place}: {cell[:SHOWN]!r} is not a number")
     if not math.isfinite(value):
         raise InvalidSubmission(f"{place}: {cell[:SHOWN]!r} is not a finite number")
@@ -93,9 +108,12 @@ def code_of(cell: str, classes: Sequence[str], column: str, number: int) -> floa
     """The position of the label a cell holds."""
     if cell in classes:
         return float(classes.index(cell))
-    plain = without_zero_decimals(cell)
+    plain = as_whole(cell)
     if plain in classes and is_whole(plain):
         return float(classes.index(plain))
+    truth = cell.capitalize()
+    if truth in classes and cell in (truth.upper(), truth.lower()) and sorted(classes) == ["False", "True"]:
+        return float(classes.index(truth))
     shown = ", ".join(repr(name) for name in classes[:5]) + (", ..." if len(classes) > 5 else "")
     raise InvalidSubmission(
         f"row {number}, column {column!r}: {cell[:SHOWN]!r} is not one of the {len(classes)} labels ({shown})"
@@ -107,7 +125,11 @@ def is_whole(text: str) -> bool:
     return text.removeprefix("-").isdecimal() and text.isascii()
 
 
-def without_zero_decimals(text: str) -> str:
-    """`3` for `3.0`, anything else unchanged."""
-    whole, point, decimals = text.partition(".")
-    return whole if point and not decimals.strip("0") else text
+def as_whole(text: str) -> str:
+    """`3` for `3.0`, `03`, `+3` and `3e0`, which pandas reads as the same number; anything else unchanged."""
+    if match := _WHOLE.fullmatch(text):
+        # Python reads at most 4,300 digits, zeros included.
+        return str(int(match[1] + match[2]))
+    if _DECIMAL.fullmatch(text) and (value := float(text)).is_integer():
+        return str(int(value))
+    return text

@@ -1,9 +1,10 @@
 """Untrusted submission bytes to aligned predictions, or to one clear reason why not.
 
 Standard library only. What is accepted: UTF-8 (a byte-order mark is tolerated), comma-separated, any row order,
-further columns (ignored), blank lines (skipped), spaces around cells, and whole numbers written as `3.0` where
-ids or labels are whole numbers, since pandas writes them so. Multi-class probabilities need not sum to 1: each
-row is divided by its sum, as Kaggle's multi-class log loss does. Everything else is refused.
+further columns (ignored; a row may lack their cells), blank lines (skipped), blanks around cells, and whole numbers
+written as `3.0` or `03` where ids or labels are whole numbers: what pandas reads as the same table is the same here.
+Multi-class probabilities need not sum to 1: each row is divided by its sum, as Kaggle's multi-class log loss does.
+Everything else is refused.
 """
 
 import math
@@ -11,13 +12,14 @@ from collections.abc import Sequence
 
 from sandmle.core.engine.answers import AnswerKey
 from sandmle.core.engine.csv_table import (
+    BLANKS,
     SHOWN,
     InvalidSubmission,
+    as_whole,
     code_of,
     number_in,
     read_table,
     same_width,
-    without_zero_decimals,
 )
 from sandmle.core.errors import nearest
 from sandmle.core.types.score import Prediction
@@ -35,19 +37,21 @@ def parse_submission(content: bytes, key: AnswerKey) -> tuple[Row, ...]:
     """
     # Twice the rows are read, so that a repeated or unknown id is named before the count is.
     header, rows = read_table(content, max_rows=2 * len(key.ids))
-    columns = [_column(header, name) for name in (key.form.id_column, *key.form.target_columns)]
+    needed = (key.form.id_column, *key.form.target_columns)
+    columns = [_column(header, name, needed) for name in needed]
     found: list[Row | None] = [None] * len(key.ids)
     unknown: list[str] = []
     for number, cells in rows:
-        same_width(number, cells, header)
-        name = cells[columns[0]].strip()
+        if len(cells) > len(header) or len(cells) <= max(columns):
+            same_width(number, cells, header)
+        name = cells[columns[0]].strip(BLANKS)
         position = _position(name, key)
         if position is None:
             unknown.append(name)
         elif found[position] is not None:
             raise InvalidSubmission(f"row {number}: id {name[:SHOWN]!r} appears more than once")
         else:
-            found[position] = _predictions([cells[at].strip() for at in columns[1:]], key, number)
+            found[position] = _predictions([cells[at].strip(BLANKS) for at in columns[1:]], key, number)
     _refuse_wrong_ids(found, unknown, key)
     return tuple(row for row in found if row is not None)
 
@@ -65,19 +69,23 @@ def _refuse_wrong_ids(found: Sequence[Row | None], unknown: Sequence[str], key: 
         )
 
 
-def _column(header: Sequence[str], name: str) -> int:
+def _column(header: Sequence[str], name: str, needed: Sequence[str]) -> int:
     if name not in header:
         shown = [other[:SHOWN] for other in header[:20]]
         raise InvalidSubmission(f"column {name!r} is missing; {nearest(name, shown)}")
     if header.count(name) > 1:
         raise InvalidSubmission(f"column {name!r} appears {header.count(name)} times in the header")
+    twin = f"{name}.1"
+    if twin in header and twin not in needed:
+        # So pandas names a column that stands twice: who reads with it cannot tell the two cases apart.
+        raise InvalidSubmission(f"column {twin!r} reads as a second {name!r}: rename it or leave it out")
     return header.index(name)
 
 
 def _position(name: str, key: AnswerKey) -> int | None:
     position = key.positions.get(name)
     if position is None and key.whole_ids:
-        return key.positions.get(without_zero_decimals(name))
+        return key.positions.get(as_whole(name))
     return position
 
 

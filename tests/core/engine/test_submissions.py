@@ -19,6 +19,7 @@ def form(prediction: Prediction, *classes: str, columns: tuple[str, ...] = ("y",
 VALUES = parse_answers(b"id,y,board\n1,0.5,private\n2,1.5,public\n3,2.5,private\n", form(Prediction.VALUE))
 LABELS = parse_answers(b"id,y,board\n1,10,private\n2,9,public\n", form(Prediction.LABEL, "10", "9"))
 WORDS = parse_answers(b"id,y,board\na,cat,private\nb,dog,public\n", form(Prediction.LABEL, "cat", "dog"))
+TRUTHS = parse_answers(b"id,y,board\n1,True,private\n2,False,public\n", form(Prediction.LABEL, "False", "True"))
 BINARY = parse_answers(b"id,y,board\n1,no,private\n2,yes,public\n", form(Prediction.PROBABILITY, "no", "yes"))
 SEVERAL = parse_answers(
     b"id,kind,board\n1,b,private\n2,c,public\n",
@@ -82,6 +83,7 @@ def test_broken_answers_are_the_tasks_fault(content: bytes, complaint: str):
         b"\n\nid,y\n1,1\n\n2,2\n   \n3,3\n\n",
         b",id,y,note\n0,1,1,x\n1,2,2,\n2,3,3,z\n",
         b'"id","y"\n"1","1"\n"2",2\n3.0,"3"\n',
+        b"id,y,note\n+1,+1\n02, 2\t\n3e0,\v3.\n",
     ],
 )
 def test_a_submission_is_aligned_by_id_however_it_is_written(content: bytes):
@@ -90,7 +92,10 @@ def test_a_submission_is_aligned_by_id_however_it_is_written(content: bytes):
 
 def test_labels_and_probabilities_are_encoded():
     assert parse_submission(b"id,y\nb,cat\na,dog\n", WORDS) == ((1.0,), (0.0,))
-    assert parse_submission(b"id,y\n1,10.0\n2,9\n", LABELS) == ((1.0,), (0.0,))
+    for ten in (b"10.0", b"010", b"+10", b"1e1", b" 10\t"):
+        assert parse_submission(b"id,y\n1," + ten + b"\n2,9\n", LABELS) == ((1.0,), (0.0,))
+    # To pandas a column of nothing else is one of truth values.
+    assert parse_submission(b"id,y\n1,TRUE\n2,false\n", TRUTHS) == ((1.0,), (0.0,))
     assert parse_submission(b"id,y\n1,0\n2,1\n", BINARY) == ((0.0,), (1.0,))
 
 
@@ -122,6 +127,15 @@ def test_probabilities_of_several_classes_are_normalised_and_put_in_class_order(
         (VALUES, b"id,y\n1,1_0\n", "not a number"),
         (VALUES, "id,y\n1,\N{ARABIC-INDIC DIGIT ONE}\n".encode(), "not a number"),
         (VALUES, b"id,y\n1,0x1\n", "not a number"),
+        (VALUES, b"id,y\n1,1.7187\x1c\n", "not a number"),
+        (VALUES, "id,y\n1,1\N{NO-BREAK SPACE}\n".encode(), "not a number"),
+        (VALUES, b"id,y\n1\x1f,1\n2,1\n3,1\n", r"not in the test file, such as '1\\x1f'"),
+        (VALUES, b"id,y\n1.5,1\n2,1\n3,1\n", "not in the test file, such as '1.5'"),
+        (VALUES, b"id\x1c,y\n1,1\n", "column 'id' is missing"),
+        (VALUES, b"id,y,y.1\n1,1,1\n", "column 'y.1' reads as a second 'y'"),
+        (VALUES, b'id,y\n""\n1,1\n', "row 1: 1 cells, the header has 2"),
+        (VALUES, b"id,y\n\v\n1,1\n", "row 1: 1 cells, the header has 2"),
+        (VALUES, b"id,note,y\n1,x\n", "row 1: 2 cells, the header has 3"),
         (VALUES, b"id,y\n1,1,2\n", "row 1: 3 cells, the header has 2"),
         (VALUES, b"id,y\n1\n", "row 1: 1 cells, the header has 2"),
         (VALUES, b"id;y\n1;1\n", "column 'id' is missing"),

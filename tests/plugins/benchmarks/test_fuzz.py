@@ -1,8 +1,15 @@
-"""More than ten thousand spoilt submissions and boards: never a crash, never a wrong score, medal or place."""
+"""More than ten thousand spoilt submissions and boards: never a crash, never a wrong score, medal or place.
+
+Submissions are judged by our grader, by a reading of the file that shares nothing with it, and by the grader that we
+export, which is given what pandas has read, as the peers give it.
+"""
 
 import csv
 import io
 import math
+import string
+import sys
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -24,29 +31,34 @@ from sandmle.core.types.task import (
     TaskSpec,
     ThresholdRecord,
 )
+from sandmle.plugins.exchange.tasks.bundling import SCORING, grader_source
+from sandmle.plugins.exchange.tasks.material import template
 
 CASES = settings(
-    max_examples=2600, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=2100, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
-"""Of each kind below; two kinds of submissions and two of boards make more than ten thousand."""
+"""Of each kind below; three kinds of submissions and two of boards make more than ten thousand."""
 
 TRUTH = {str(10 + row): 0.5 + (row * 7 % 5) / 3 for row in range(8)}
 PRIVATE = [name for row, name in enumerate(TRUTH) if row % 4]
 BOARD = "rank,score\n" + "".join(f"{place},{0.1 * place:.5f}\n" for place in range(1, 21))
 THRESHOLDS = {"gold": 0.2, "silver": 0.4, "bronze": 0.8, "median": 1.05}
+SIZES = ("1", "10", "2")
+"""Labels that pandas reads as numbers."""
 
 
-def material():
+def material(task_id, metric, truth, prediction=Prediction.VALUE, classes=()):
+    form = SubmissionFormat(id_column="id", target_columns=("weight",), prediction=prediction, classes=classes)
     spec = TaskSpec(
-        task_id="fuzz",
+        task_id=task_id,
         title="Fuzz",
         domain="orchards",
         modality="tabular",
         task_type="regression",
         rule_family="none",
         noise_families=(),
-        metric=MetricRecord(name="mae", direction=Direction.MINIMIZE),
-        submission=SubmissionFormat(id_column="id", target_columns=("weight",), prediction=Prediction.VALUE),
+        metric=metric,
+        submission=form,
         rows=RowCounts(train=1, public_board=2, private_board=6),
         dna={},
         thresholds=ThresholdRecord(**THRESHOLDS),
@@ -62,13 +74,32 @@ def material():
             content_sha256={},
         ),
     )
-    rows = [f"{name},{value!r},{'private' if name in PRIVATE else 'public'}" for name, value in TRUTH.items()]
+    rows = [f"{name},{value},{'private' if name in PRIVATE else 'public'}" for name, value in truth.items()]
     answers = ("id,weight,board\n" + "\n".join(rows) + "\n").encode()
     board = PositionBoard(second_column(parse_board(BOARD.encode())), Direction.MINIMIZE)
-    return Material(spec=spec, key=parse_answers(answers, spec.submission), board=board)
+    return Material(spec=spec, key=parse_answers(answers, form), board=board), answers
 
 
-MATERIAL = material()
+def exported(made):
+    """A task's grader as exports hold it, and the answers as pandas reads them."""
+    of_task, answers = made
+    module = ModuleType(f"exported_{of_task.spec.task_id}")
+    # Dataclasses look their module up.
+    sys.modules[module.__name__] = module
+    exec(grader_source(of_task.spec, SCORING, template("frames.py.txt"), "A grader."), module.__dict__)
+    return module, pd.read_csv(io.BytesIO(answers))
+
+
+VALUES = material("fuzz-values", MetricRecord(name="mae", direction=Direction.MINIMIZE), TRUTH)
+LABELS = material(
+    "fuzz-labels",
+    MetricRecord(name="accuracy", direction=Direction.MAXIMIZE),
+    {name: SIZES[row % 3] for row, name in enumerate(TRUTH)},
+    Prediction.LABEL,
+    SIZES,
+)
+MATERIAL = VALUES[0]
+EXPORTED = {made[0].spec.task_id: exported(made) for made in (VALUES, LABELS)}
 
 cells = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True).map(repr),
@@ -87,6 +118,17 @@ cells = st.one_of(
             "True",
             "plum",
             " 1 ",
+            "\v1\t",
+            "1.7187\x1c",
+            "\x1f2",
+            "3\x85",
+            "4\xa0",
+            "+1",
+            "01",
+            "1e0",
+            "10.00",
+            ".5",
+            "5.",
             "½",
             "\N{FULLWIDTH DIGIT ONE}",
             "\0",
@@ -94,16 +136,24 @@ cells = st.one_of(
     ),
     st.text(max_size=6),
 )
+whole = st.builds(
+    lambda form, name: form.format(name),
+    st.sampled_from(
+        ["{}", "{}", "{}.0", "0{}", "+{}", "{}e0", " {}", "{} ", "\v{}", "{}\x1c", "\xa0{}", "-{}", '"{}"']
+    ),
+    st.sampled_from([*SIZES, *TRUTH]),
+)
+"""A label or an id, in ways that pandas reads as the same number, and in others."""
 numbers = st.floats(-5, 5).map(lambda value: repr(round(value, 6)))
 
 
 def other_cell(draw, header, rows, at):
-    rows[at] = [rows[at][0], draw(cells)]
+    rows[at] = [rows[at][0], draw(st.one_of(cells, whole))]
     return header, rows
 
 
 def other_id(draw, header, rows, at):
-    rows[at] = [draw(st.one_of(cells, st.sampled_from(list(TRUTH)))), *rows[at][1:]]
+    rows[at] = [draw(st.one_of(cells, whole)), *rows[at][1:]]
     return header, rows
 
 
@@ -112,7 +162,13 @@ def other_name(draw, header, rows, at):
 
 
 def one_more_column(draw, header, rows, at):
-    return [*header, draw(st.sampled_from(["note", "id", "weight", ""]))], [[*row, "x"] for row in rows]
+    name = draw(st.sampled_from(["note", "id", "weight", "", "id.1", "weight.1"]))
+    return [*header, name], [[*row, "x"] for row in rows]
+
+
+def one_more_line(draw, header, rows, at):
+    line = draw(st.sampled_from([[], [""], [" "], ["\t"], ["\v"], ["\x1c"], ["\xa0"], ["", ""]]))
+    return header, [*rows[:at], line, *rows[at:]]
 
 
 EDITS = (
@@ -120,6 +176,7 @@ EDITS = (
     other_id,
     other_name,
     one_more_column,
+    one_more_line,
     lambda draw, header, rows, at: (header, rows[:at] + rows[at + 1 :]),
     lambda draw, header, rows, at: (header, [*rows, rows[at]]),
     lambda draw, header, rows, at: (header, draw(st.permutations(rows))),
@@ -127,14 +184,15 @@ EDITS = (
     lambda draw, header, rows, at: (header, [*rows[:at], [*rows[at], "9", "9"], *rows[at + 1 :]]),
     lambda draw, header, rows, at: (header[::-1], [row[::-1] for row in rows]),
 )
-"""Cells, ids, names and columns exchanged; a row left out, repeated, moved, cut, too long; columns swapped."""
+"""Cells, ids, names and columns exchanged; a line put in; a row left out, repeated, moved, cut, too long; columns
+swapped."""
 ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-16", "latin-1", "utf-8-sig")
 
 
 @st.composite
-def tables(draw):
+def tables(draw, predictions=numbers):
     """A submission that is nearly right."""
-    header, rows = ["id", "weight"], [[name, draw(numbers)] for name in TRUTH]
+    header, rows = ["id", "weight"], [[name, draw(predictions)] for name in TRUTH]
     for edit in draw(st.lists(st.sampled_from(EDITS), max_size=3)):
         header, rows = edit(draw, header, list(rows), draw(st.integers(0, len(rows) - 1)))
     text = io.StringIO()
@@ -167,19 +225,46 @@ def torn(draw):
     return bytes(content)
 
 
+def frame_of(content):
+    """The file as pandas reads it for the peers; None where it cannot."""
+    try:
+        return pd.read_csv(io.BytesIO(content))
+    except (ValueError, pd.errors.ParserError):
+        return None
+
+
+def peers_agree(task_id, frame, verdict):
+    """The exported grader says the same, wherever pandas reads the file and ours is not stricter on purpose."""
+    problem = verdict["problem"] or ""
+    if frame is None or "NUL bytes" in problem or "not comma-separated" in problem:
+        return
+    module, answers = EXPORTED[task_id]
+    try:
+        theirs = module.private_score(frame, answers)
+    except module.InvalidSubmission:
+        theirs = None
+    assert theirs == verdict["score"], problem
+
+
+def read_number(value):
+    # A whole number beyond 64 bits stays a text to pandas.
+    assert not isinstance(value, str) or set(value) <= {*string.digits, "+", "-"}
+    return float(value)
+
+
 def check(content):
-    """The verdict holds, whatever the file is: by a reading of the file that shares nothing with ours."""
-    verdict = grade(MATERIAL, content)
+    """The verdict holds, whatever the file is."""
+    verdict, frame = grade(MATERIAL, content), frame_of(content)
+    peers_agree("fuzz-values", frame, verdict)
     if not verdict["valid"]:
         assert verdict["problem"]
         assert (verdict["score"], verdict["human_rank"], verdict["medal"]) == (None, None, Medal.NONE)
         assert verdict["above_median"] is False
         return
-    frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, skipinitialspace=True)
-    named = {name.strip(): values for name, values in frame.items()}
-    ids = [value.strip().removesuffix(".0") for value in named["id"]]
+    named = {name.strip(string.whitespace): values for name, values in frame.items()}
+    ids = [f"{read_number(value):g}" for value in named["id"]]
     assert sorted(ids) == sorted(TRUTH)
-    mine = dict(zip(ids, (float(value.strip()) for value in named["weight"]), strict=True))
+    mine = dict(zip(ids, map(read_number, named["weight"]), strict=True))
     score = round(math.fsum(abs(TRUTH[name] - mine[name]) for name in PRIVATE) / len(PRIVATE), 5)
     assert verdict["score"] == pytest.approx(score, rel=1e-12, abs=2e-5)
     reached = [medal for medal in ("gold", "silver", "bronze") if verdict["score"] <= THRESHOLDS[medal]]
@@ -189,16 +274,30 @@ def check(content):
     assert verdict["human_rank"] == (20 - better) / 20
 
 
+@pytest.mark.filterwarnings("ignore")
 @CASES
 @given(tables())
 def test_a_submission_with_wrong_rows_cells_or_columns_is_judged_rightly(content):
     check(content)
 
 
+@pytest.mark.filterwarnings("ignore")
 @CASES
 @given(torn())
 def test_a_submission_torn_anywhere_is_judged_rightly(content):
     check(content)
+
+
+@pytest.mark.filterwarnings("ignore")
+@CASES
+@given(tables(whole))
+def test_labels_that_are_numbers_are_read_as_pandas_reads_them(content):
+    verdict, frame = grade(LABELS[0], content), frame_of(content)
+    peers_agree("fuzz-labels", frame, verdict)
+    if verdict["valid"]:
+        ids, labels = ([int(value) for value in frame[name]] for name in ("id", "weight"))
+        assert sorted(ids) == sorted(map(int, TRUTH))
+        assert {*labels} <= {1, 2, 10}
 
 
 board_cells = st.one_of(numbers, cells, st.just("0.5"))
