@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from markupsafe import Markup
+
 from sandmle.core.types.task import SubmissionFormat, TaskLayout
 from sandmle.plugins.reports import numbers
+from sandmle.plugins.reports.links import draw_links
 from sandmle.plugins.reports.media import Media, read_media
 
 MAX_ROWS: Final = 5
@@ -35,6 +38,8 @@ class Preview:
     texts: tuple[tuple[str, str], ...] = ()
     """(label, text) of some training rows."""
     media: Media = field(default_factory=Media)
+    links: Markup | None = None
+    """A piece of the graph, where the rows are linked."""
     notes: tuple[str, ...] = ()
     """What could not be shown, and why."""
 
@@ -54,8 +59,18 @@ def read_preview(layout: TaskLayout, submission: SubmissionFormat) -> Preview:
         hidden_columns=max(0, len(header) - MAX_COLUMNS),
         texts=_texts(rows, labels),
         media=media,
+        links=_links(layout.public, header, rows, submission),
         notes=tuple(notes),
     )
+
+
+def _links(
+    public: Path, header: Sequence[str], rows: Sequence[Sequence[str]], submission: SubmissionFormat
+) -> Markup | None:
+    if submission.id_column not in header:
+        return None
+    at = header.index(submission.id_column)
+    return draw_links(public, [row[at] for row in rows if at < len(row)])
 
 
 def read_board(path: Path) -> tuple[tuple[float, ...], str | None]:

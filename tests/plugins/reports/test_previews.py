@@ -160,3 +160,27 @@ def test_readings_are_curves_that_break_where_one_is_missing(records, tmp_path):
     assert "5 readings from 1 to 5" in seen.media.series[0].curve
     assert not re.search(r'points="[^"]*(nan|inf)', "".join(one.curve for one in seen.media.series))
     assert "1 files of readings are missing" in seen.notes[0]
+
+
+def test_a_piece_of_a_graph_is_drawn_around_a_training_row(records, tmp_path):
+    edges = ["node,linked_to", *(f"a,{other}" for other in "bcd"), "d,e", "d,f", "x,y", "a,a", "b,a"]
+    public = {"train.csv": b"id,depth,nests\nq,1,no\na,2,yes\nb,3,no\n", "edges.csv": "\n".join(edges).encode()}
+    drawn = preview(records, tmp_path, public).links
+    assert "6 links; row a, 3 rows linked to it, and 2 linked to those" in drawn
+    assert drawn.count("<line") == 5
+    assert drawn.count('class="mark s0"') == 2
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        b"",
+        b"node\na\n",
+        b"\x00\xff\n\x00,\xff\n",
+        b'"' + b"x" * 300_000,
+        b"n,m\na,<script>alert(1)</script>\na,b\na,c\n",
+    ],
+)
+def test_an_odd_edge_list_ends_nothing_and_its_words_stay_text(records, tmp_path, edges):
+    public = {"train.csv": b"id,depth,nests\na,1,no\n", "edges.csv": edges}
+    assert "<script>" not in str(preview(records, tmp_path, public).links)
