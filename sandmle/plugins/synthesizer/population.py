@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from string import Template
+from functools import cache
+from importlib import resources
 from typing import Final
 
 from sandmle.core.contracts.sandbox import Sandbox, SandboxSession
 from sandmle.core.engine.answers import AnswerKey, parse_answers
 from sandmle.core.engine.csv_table import InvalidSubmission
 from sandmle.core.engine.submissions import parse_submission
-from sandmle.core.errors import TaskError
+from sandmle.core.errors import SandboxError, TaskError
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.sandbox import CellResult, CellStatus, FetchRefusal
 from sandmle.core.types.score import Prediction
@@ -29,6 +30,9 @@ MAX_FAULTS: Final = 8
 MAX_SUBMISSION_BYTES: Final = 8 * 2**20
 """Far above 7,000 rows of 50 class probabilities; the whole population travels to the grader at once."""
 _COMPLAINT_CHARACTERS: Final = 1500
+_PREPARE_TIMEOUT_S: Final = 120.0
+"""For what takes milliseconds on a machine at rest."""
+_FOLDER: Final = resources.files("sandmle.plugins.synthesizer")
 
 
 def submission_format(evaluation: Evaluation) -> SubmissionFormat:
@@ -98,7 +102,8 @@ async def run_population(
     """Run every solution over the public files alone.
 
     They share a session, since opening one costs more than most fits; each finds an empty directory, an empty
-    namespace and fresh random states. One that kills the session leaves a new one to the rest.
+    namespace and fresh random states, and what the first lines of several come to is worked out once (see
+    `solution_runner.py`). One that kills the session leaves a new one to the rest.
 
     Returns:
         `population/<name>.csv` to the submission.
@@ -111,6 +116,7 @@ async def run_population(
     with public_folder(files) as public:
         while work.goes_on:
             async with sandbox.session(public_dir=public, limits=LIMITS) as session:
+                await _prepare(work, session)
                 while work.goes_on and await _run_next(work, session):
                     pass
     if work.faults:
@@ -130,6 +136,18 @@ class _Work:
     @property
     def goes_on(self) -> bool:
         return bool(self.waiting) and len(self.faults) < MAX_FAULTS
+
+
+async def _prepare(work: _Work, session: SandboxSession) -> None:
+    """Have a session ready for solutions.
+
+    Raises:
+        SandboxError: not even that ran; it is no solution's fault.
+    """
+    result = await session.run(_runner(), _PREPARE_TIMEOUT_S)
+    if result.status is not CellStatus.OK:
+        await work.sandbox.check_health()
+        raise SandboxError(f"a session for reference solutions: {describe_failure(result, _PREPARE_TIMEOUT_S)}")
 
 
 async def _run_next(work: _Work, session: SandboxSession) -> bool:
@@ -157,23 +175,11 @@ async def _submission(result: CellResult, session: SandboxSession, work: _Work) 
     return next(iter(fetched.files.values()))
 
 
+@cache
+def _runner() -> str:
+    return f"{(_FOLDER / 'solution_runner.py').read_text('utf-8')}\n_runner = Runner()\n"
+
+
 def _cell(solution: ReferenceSolution) -> str:
-    """The solution as one cell: clean directory and random states, its own namespace, its lines in tracebacks."""
-    return _CELL.substitute(name=repr(f"{solution.name}.py"), code=repr(solution.code))
-
-
-_CELL: Final = Template("""\
-import linecache, os, random, shutil, sys
-if "_home" not in globals():
-    _home = os.getcwd()
-os.chdir(_home)
-for _entry in os.listdir():
-    if _entry != "data":
-        shutil.rmtree(_entry) if os.path.isdir(_entry) and not os.path.islink(_entry) else os.remove(_entry)
-random.seed(0)
-if "numpy" in sys.modules:
-    sys.modules["numpy"].random.seed(0)
-_code = $code
-linecache.cache[$name] = (len(_code), None, _code.splitlines(True), $name)
-exec(compile(_code, $name, "exec"), {"__name__": "__main__"})
-""")
+    """The solution as one cell, its lines in tracebacks."""
+    return f"_runner.run({f'{solution.name}.py'!r}, {solution.code!r})"
