@@ -9,17 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from sandmle.core.conformance.copying import copying_draft
 from sandmle.core.engine.tasks import Task, write_task
-from sandmle.core.types.score import Direction, Prediction
-from sandmle.core.types.synthesis import TaskDraft
-from sandmle.core.types.task import (
-    MetricRecord,
-    Provenance,
-    RowCounts,
-    SubmissionFormat,
-    TaskSpec,
-    ThresholdRecord,
-)
 
 TRAIN_ROWS, TEST_ROWS = 100, 400
 FIRST: Final = "import shutil\nshutil.copy('data/sample_submission.csv', 'submission.csv')"
@@ -41,46 +32,8 @@ for each row of the test file, in any order. The format is that of `data/sample_
 
 def make_task(folder: Path) -> Task:
     """Write the task below `folder`."""
-    spec = TaskSpec(
-        task_id="estimate-y",
-        title="Estimate y",
-        domain="benchmarks",
-        modality="tabular",
-        task_type="regression",
-        rule_family="identity",
-        noise_families=("none",),
-        metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
-        submission=SubmissionFormat(id_column="id", target_columns=("y",), prediction=Prediction.VALUE),
-        rows=RowCounts(train=TRAIN_ROWS, public_board=TEST_ROWS // 2, private_board=TEST_ROWS // 2),
-        dna={},
-        thresholds=ThresholdRecord(gold=0.1, silver=0.2, bronze=0.4, median=0.5),
-        solutions=(),
-        checks_passed=(),
-        provenance=Provenance(
-            generator_model="by hand",
-            rng_seed=0,
-            index=0,
-            seed_id="none",
-            prompt_sha256={},
-            versions={},
-            content_sha256={},
-        ),
-    )
-    rows, boards = range(TEST_ROWS), ("private", "public")
-    public = {
-        "train.csv": _table("id,x,y", (f"{row},{row},{row}" for row in range(TEST_ROWS, TEST_ROWS + TRAIN_ROWS))),
-        "test.csv": _table("id,x", (f"{row},{row}" for row in rows)),
-        "sample_submission.csv": _table("id,y", (f"{row},0" for row in rows)),
-    }
-    private = {
-        "answers.csv": _table("id,y,board", (f"{row},{row},{boards[row % 2]}" for row in rows)),
-        "leaderboard.csv": _table("rank,score", (f"{rank},{rank / 10}" for rank in range(1, 10))),
-    }
-    return write_task(folder, TaskDraft(spec=spec, description=_DESCRIPTION, public=public, private=private))
-
-
-def _table(head: str, rows: Any) -> bytes:
-    return "\n".join([head, *rows, ""]).encode()
+    draft = copying_draft("estimate-y", test_rows=TEST_ROWS, train_rows=TRAIN_ROWS, description=_DESCRIPTION)
+    return write_task(folder, draft)
 
 
 def says(scaffold: str, messages: Sequence[Mapping[str, Any]]) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from hostile.reward import HACKS, RewardHack, Told
-from hostile.task import easy_task
 
+from sandmle.core.conformance.copying import copying_draft
 from sandmle.core.conformance.llm import ScriptedModel
 from sandmle.core.contracts.scaffold import EpisodeLimits
 from sandmle.core.engine.attempt import Attempt, Crew
@@ -35,7 +35,7 @@ HONEST = "<tool_call>\npython\n<code>\n{}\n</code>\n</tool_call>"
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
-    return write_task(tmp_path_factory.mktemp("tasks"), easy_task())
+    return write_task(tmp_path_factory.mktemp("tasks"), copying_draft())
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module", params=["L3", "L2"])

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from sandmle.core.conformance import copying
 from sandmle.core.contracts.scaffold import EpisodeContext, EpisodeLimits
 from sandmle.core.engine.attempt import Crew
 from sandmle.core.engine.environment import Rules
@@ -30,16 +31,8 @@ from sandmle.core.types.sandbox import (
     IsolationLevel,
     SandboxLimits,
 )
-from sandmle.core.types.score import Direction, Grade, Medal, Prediction, Thresholds
+from sandmle.core.types.score import Direction, Grade, Medal, Thresholds
 from sandmle.core.types.synthesis import TaskDraft
-from sandmle.core.types.task import (
-    MetricRecord,
-    Provenance,
-    RowCounts,
-    SubmissionFormat,
-    TaskSpec,
-    ThresholdRecord,
-)
 from sandmle.core.types.trajectory import (
     Action,
     ActionKind,
@@ -63,44 +56,10 @@ def submission(error: float) -> bytes:
 
 
 def copying_draft(task_id: str) -> TaskDraft:
-    """A task whose answer stands in its data."""
-    spec = TaskSpec(
-        task_id=task_id,
-        title="Copy the number",
-        domain="tests",
-        modality="tabular",
-        task_type="regression",
-        rule_family="identity",
-        noise_families=("none",),
-        metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
-        submission=SubmissionFormat(id_column="id", target_columns=("y",), prediction=Prediction.VALUE),
-        rows=RowCounts(train=50, public_board=N_ROWS // 2, private_board=N_ROWS // 2),
-        dna={},
-        thresholds=ThresholdRecord(gold=0.1, silver=0.2, bronze=0.4, median=0.5),
-        solutions=(),
-        checks_passed=(),
-        provenance=Provenance(
-            generator_model="by hand",
-            rng_seed=0,
-            index=0,
-            seed_id="none",
-            prompt_sha256={},
-            versions={},
-            content_sha256={},
-        ),
-    )
-    boards = ("private", "public")
-    answers = "id,y,board\n" + "".join(f"{row},{row},{boards[row % 2]}\n" for row in range(N_ROWS))
-    leaderboard = "rank,score\n" + "".join(f"{rank},{rank / 10}\n" for rank in range(1, 10))
-    public = {
-        "train.csv": ("id,x,y\n" + "".join(f"{row},{row},{row}\n" for row in range(100, 150))).encode(),
-        "test.csv": ("id,x\n" + "".join(f"{row},{row}\n" for row in range(N_ROWS))).encode(),
-        "sample_submission.csv": submission(5),
-        "pictures/a.png": b"a",
-        "pictures/b.png": b"b",
-    }
-    private = {"answers.csv": answers.encode(), "leaderboard.csv": leaderboard.encode()}
-    return TaskDraft(spec=spec, description="Copy x to y.", public=public, private=private)
+    """The sample task with two pictures, and a sample submission that is off by 5."""
+    draft = copying.copying_draft(task_id, test_rows=N_ROWS)
+    more = {"sample_submission.csv": submission(5), "pictures/a.png": b"a", "pictures/b.png": b"b"}
+    return replace(draft, public={**draft.public, **more})
 
 
 @pytest.fixture

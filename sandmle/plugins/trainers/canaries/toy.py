@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pluggy
 
+from sandmle.core.conformance.copying import copying_draft
 from sandmle.core.contracts.policy import PolicyProvider, PolicyShape
 from sandmle.core.contracts.scaffold import EpisodeContext
 from sandmle.core.engine.settings import Settings
@@ -23,9 +24,6 @@ from sandmle.core.hooks.manager import Plugins
 from sandmle.core.hooks.registry import BUILT_IN, Kind, Registered, Registry, Spec
 from sandmle.core.types.episode import Episode
 from sandmle.core.types.message import Message
-from sandmle.core.types.score import Direction, Prediction
-from sandmle.core.types.synthesis import TaskDraft
-from sandmle.core.types.task import MetricRecord, Provenance, RowCounts, SubmissionFormat, TaskSpec, ThresholdRecord
 from sandmle.core.types.trajectory import Action, ActionKind
 
 NAME: Final = "canary"
@@ -105,7 +103,7 @@ async def check_reward(toolkit: Toolkit, provider: PolicyProvider, learn: Learn)
     with tempfile.TemporaryDirectory(prefix="sandmle-canary-") as folder:
         root = Path(folder)
         provider.create_policy([QUESTION], SHAPE, 0, root / "policy")
-        _write_task(root / "tasks")
+        write_task(root / "tasks", copying_draft("canary-even", test_rows=2, train_rows=1, description=QUESTION))
         rewards = await learn(toy_toolkit(toolkit), root / "policy", root / "tasks", root / "out")
     return judge_rewards([one for one in rewards if one is not None])
 
@@ -158,38 +156,3 @@ def toy_toolkit(toolkit: Toolkit) -> Toolkit:
     nobody = pluggy.PluginManager(hookspecs.PROJECT)
     nobody.add_hookspecs(hookspecs)
     return Toolkit(plugins=Plugins(manager=nobody, registry=Registry(entries)), settings=settings)
-
-
-def _write_task(folder: Path) -> None:
-    spec = TaskSpec(
-        task_id="canary-even",
-        title="Even",
-        domain="canary",
-        modality="tabular",
-        task_type="regression",
-        rule_family="canary",
-        noise_families=(),
-        metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
-        submission=SubmissionFormat(id_column="id", target_columns=("y",), prediction=Prediction.VALUE),
-        rows=RowCounts(train=1, public_board=1, private_board=1),
-        dna={},
-        thresholds=ThresholdRecord(gold=0.1, silver=0.2, bronze=0.4, median=0.5),
-        solutions=(),
-        checks_passed=(),
-        provenance=Provenance(
-            generator_model="none",
-            rng_seed=0,
-            index=0,
-            seed_id="none",
-            prompt_sha256={},
-            versions={},
-            content_sha256={},
-        ),
-    )
-    public = {
-        "train.csv": b"id,y\n2,0\n",
-        "test.csv": b"id\n0\n1\n",
-        "sample_submission.csv": b"id,y\n0,0\n1,0\n",
-    }
-    private = {"answers.csv": b"id,y,board\n0,0,private\n1,1,public\n", "leaderboard.csv": b"rank,score\n1,0.1\n"}
-    write_task(folder, TaskDraft(spec=spec, description=QUESTION, public=public, private=private))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pluggy
 
+from sandmle.core.conformance.copying import copying_draft
 from sandmle.core.engine.settings import Settings
 from sandmle.core.engine.tasks import write_task
 from sandmle.core.engine.toolkit import Toolkit
@@ -25,9 +26,6 @@ from sandmle.core.hooks.registry import Kind, Registered, Registry, Spec
 from sandmle.core.types.episode import Episode
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions
 from sandmle.core.types.sandbox import CellResult, CellStatus, FetchRefusal, IsolationLevel
-from sandmle.core.types.score import Direction, Prediction
-from sandmle.core.types.synthesis import TaskDraft
-from sandmle.core.types.task import MetricRecord, Provenance, RowCounts, SubmissionFormat, TaskSpec, ThresholdRecord
 from sandmle.core.types.trajectory import Action, ActionKind
 from sandmle.plugins.llms.plugin import sandmle_register_llm_providers
 from sandmle.plugins.trackers.plugin import sandmle_register_trackers
@@ -40,45 +38,8 @@ KILL_AFTER = "TOY_KILL_AFTER"
 
 
 def write_toy_task(folder: Path, letter: str, number: int = 0) -> None:
-    spec = TaskSpec(
-        task_id=f"say-{number}-{letter}",
-        title="Say it",
-        domain="tests",
-        modality="tabular",
-        task_type="regression",
-        rule_family="identity",
-        noise_families=("none",),
-        metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
-        submission=SubmissionFormat(id_column="id", target_columns=("y",), prediction=Prediction.VALUE),
-        rows=RowCounts(train=1, public_board=1, private_board=1),
-        dna={},
-        thresholds=ThresholdRecord(gold=0.1, silver=0.2, bronze=0.4, median=0.5),
-        solutions=(),
-        checks_passed=(),
-        provenance=Provenance(
-            generator_model="by hand",
-            rng_seed=0,
-            index=0,
-            seed_id="none",
-            prompt_sha256={},
-            versions={},
-            content_sha256={},
-        ),
-    )
-    answers = b"id,y,board\n0,0,private\n1,1,public\n"
-    write_task(
-        folder,
-        TaskDraft(
-            spec=spec,
-            description=f"{number}, the letter is: {letter}",
-            public={
-                "train.csv": b"id,y\n2,0\n",
-                "test.csv": b"id\n0\n1\n",
-                "sample_submission.csv": b"id,y\n0,0\n1,0\n",
-            },
-            private={"answers.csv": answers, "leaderboard.csv": b"rank,score\n1,0.1\n"},
-        ),
-    )
+    description = f"{number}, the letter is: {letter}"
+    write_task(folder, copying_draft(f"say-{number}-{letter}", test_rows=2, train_rows=1, description=description))
 
 
 class ToySession:
