@@ -71,6 +71,19 @@ def resolve(
     return Resolved(settings=_validated(tree, registry, origin), origin=origin)
 
 
+def overridden(registry: Registry, settings: Settings, overrides: Mapping[str, Any]) -> Settings:
+    """Settings that are there already, with dotted keys set over them.
+
+    Raises:
+        ConfigError: unknown key or bad value.
+    """
+    tree: Tree = settings.model_dump()
+    origin: dict[str, str] = {}
+    for key, value in overrides.items():
+        _set(tree, _split(key), value, "command line", origin)
+    return _validated(tree, registry, origin)
+
+
 def parse_assignments(pairs: Sequence[str]) -> Tree:
     """`--set run.group_size=8` pairs as overrides.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sandmle.core.contracts.llm import ChatModel, LlmProvider
-from sandmle.core.engine.config import Resolved, resolve
+from sandmle.core.engine.config import Resolved, overridden, resolve
 from sandmle.core.engine.settings import Settings
 from sandmle.core.hooks.manager import Plugins, load_plugins
 from sandmle.core.hooks.registry import Kind, Registry
@@ -55,8 +55,15 @@ class Toolkit:
         return self.plugins.registry
 
     def override(self, *layers: Mapping[str, Any]) -> "Toolkit":
-        """The same toolkit with dotted keys set over everything else; later layers win, and None sets nothing."""
+        """The same toolkit with dotted keys set over everything else; later layers win, and None sets nothing.
+
+        Raises:
+            ConfigError: the toolkit was made of settings, and a key is unknown or a value bad; else these are told of
+                when the settings are asked for.
+        """
         given = {key: value for layer in layers for key, value in layer.items() if value is not None}
+        if self._given is not None:
+            return Toolkit(plugins=self.plugins, settings=overridden(self.registry, self._given, given))
         return Toolkit(plugins=self.plugins, file=self._file, overrides={**self._overrides, **given})
 
     def make(self, kind: Kind, name: str) -> Any:
