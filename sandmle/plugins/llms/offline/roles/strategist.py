@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 from sandmle.core.types.metrics import METRICS, METRICS_BY_TASK_TYPE
+from sandmle.core.types.score import Prediction
 from sandmle.plugins.llms.offline.roles.difficulty import Difficulty, difficulty_of
 from sandmle.plugins.llms.offline.roles.domain_industry import INDUSTRY
 from sandmle.plugins.llms.offline.roles.domain_public import PUBLIC
@@ -28,6 +29,7 @@ ALL_DOMAINS = (*DOMAINS, *SERVICES)
 CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "log_loss")
 BINARY_METRICS = (*CLASS_METRICS, "roc_auc", "average_precision")
 VALUE_METRICS = ("rmse", "mae", "rmsle", "r2", "spearman")
+MORE_ROWS_FOR_LABELS = 200
 
 
 def strategy(question: Question) -> dict[str, Any]:
@@ -175,7 +177,7 @@ class _Draft:
             # The number is drawn even where another is wished, so that all else is the same at any size.
             "train_rows": int(self._number("train_rows", self.rng.randrange(*train, 5))),
             "public_board_rows": self.rng.randrange(200, 301, 20),
-            "private_board_rows": self._private_rows(files=files),
+            "private_board_rows": self._private_rows(metric, files=files),
             "columns": self._columns(params, noise, target),
             "rule_family": self.family.name,
             "hidden_rule": with_tail(self.family.sentence, rule),
@@ -184,11 +186,15 @@ class _Draft:
         }
         return answer | ({"shared_files": ["edges.csv"]} if "graph" in self.family.material else {})
 
-    def _private_rows(self, *, files: bool) -> int:
+    def _private_rows(self, metric: str, *, files: bool) -> int:
         """Rows that grade: more tell solutions apart by smaller gaps, and a row that is a file costs more."""
         if self.difficulty is None:
             return self.rng.randrange(400, 601, 20) if files else self.rng.randrange(1000, 1401, 50)
-        return self.rng.randrange(500, 701, 20) if files else self.rng.randrange(1600, 2201, 50)
+        if not files:
+            return self.rng.randrange(1600, 2201, 50)
+        # Scores of labels rank solutions as steadily as scores of probabilities only by more rows.
+        more = MORE_ROWS_FOR_LABELS if METRICS[metric].prediction is Prediction.LABEL else 0
+        return more + self.rng.randrange(500, 701, 20)
 
     def _metric(self, offered: tuple[str, ...]) -> str:
         """The seed's own metric in one of three drafts, else any that fits."""
