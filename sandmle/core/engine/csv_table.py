@@ -89,19 +89,21 @@ def same_width(number: int, cells: Sequence[str], header: Sequence[str]) -> None
 
 def number_in(cell: str, column: str, number: int) -> float:
     """The finite number a cell holds."""
-    place = f"row {number}, column {column!r}"
-    if not cell:
-        raise InvalidSubmission(f"{place}: the cell is empty")
     try:
         value = float(cell)
     except ValueError:
-        raise InvalidSubmission(f"{place}: {cell[:SHOWN]!r} is not a number") from None
+        why = f"{cell[:SHOWN]!r} is not a number" if cell else "the cell is empty"
+        raise InvalidSubmission(_place(number, column, why)) from None
     if "_" in cell or not cell.isascii() or cell != cell.strip():
         # Python reads 1_000, digits of every script and separators beside a number; no other reader of CSV does.
-        raise InvalidSubmission(f"{place}: {cell[:SHOWN]!r} is not a number")
+        raise InvalidSubmission(_place(number, column, f"{cell[:SHOWN]!r} is not a number"))
     if not math.isfinite(value):
-        raise InvalidSubmission(f"{place}: {cell[:SHOWN]!r} is not a finite number")
+        raise InvalidSubmission(_place(number, column, f"{cell[:SHOWN]!r} is not a finite number"))
     return value
+
+
+def _place(number: int, column: str, why: str) -> str:
+    return f"row {number}, column {column!r}: {why}"
 
 
 def code_of(cell: str, classes: Sequence[str], column: str, number: int) -> float:
