@@ -40,6 +40,8 @@ class JupyterSandbox:
         # Starting is all work and no waiting: more at once than processors only makes each one late.
         self._starting = asyncio.Semaphore(len(os.sched_getaffinity(0)))
         self._is_closed = False
+        self._passed_over: list[str] = []
+        """Why there is no stronger level."""
 
     @property
     def name(self) -> str:
@@ -69,8 +71,8 @@ class JupyterSandbox:
 
     @property
     def detail(self) -> str:
-        """What the level is made of, and who limits sessions."""
-        return f"{self.walls}; limits by {self.limits_by}"
+        """What the level is made of and why it is no stronger, and who limits sessions."""
+        return "; ".join([self.walls, f"limits by {self.limits_by}", *self._passed_over])
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -87,7 +89,7 @@ class JupyterSandbox:
         program = None
         if self._config.kernel is not None:
             program = await asyncio.to_thread(find_program, self._config.kernel, self._config.readable)
-        reasons = missing_walls()
+        reasons = self._passed_over = missing_walls()
         for plan in plans(self._config.strongest, allow_unsafe=self._config.allow_unsafe):
             try:
                 self._verdicts = await self._probe(plan)

@@ -24,6 +24,8 @@ class ProcessSandbox(ZygoteSandbox):
         self._config = config
         self._cgroups: Cgroups | None = None
         self._why_no_cgroups = ""
+        self._passed_over: list[str] = []
+        """Why there is no stronger level."""
 
     @property
     def limits_by(self) -> str:
@@ -32,9 +34,9 @@ class ProcessSandbox(ZygoteSandbox):
 
     @property
     def detail(self) -> str:
-        """What the level is made of, who limits sessions, and by which of the kernel's files or why not by them."""
+        """What the level is made of, who limits sessions and how, and why the level is no stronger."""
         how = self._why_no_cgroups if self._cgroups is None else self._cgroups.bounds
-        return f"{self.walls}; limits by {self.limits_by} ({how})"
+        return "; ".join([self.walls, f"limits by {self.limits_by} ({how})", *self._passed_over])
 
     async def start(self) -> None:
         """Start the zygotes at the strongest level whose probes hold."""
@@ -44,7 +46,7 @@ class ProcessSandbox(ZygoteSandbox):
                 "run SandMLE in a Linux container or virtual machine"
             )
         self._open_cgroups()
-        reasons = missing_walls()
+        reasons = self._passed_over = missing_walls()
         for plan in plans(self._config.strongest, allow_unsafe=self._config.allow_unsafe):
             try:
                 await self._try(plan)

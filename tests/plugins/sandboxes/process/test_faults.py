@@ -15,7 +15,7 @@ import pytest_asyncio
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.config import ProcessConfig
-from sandmle.plugins.sandboxes.isolation import plans
+from sandmle.plugins.sandboxes.isolation import Plan, plans
 from sandmle.plugins.sandboxes.process import session as session_module
 from sandmle.plugins.sandboxes.process import zygotes
 from sandmle.plugins.sandboxes.process.backend import ProcessSandbox
@@ -193,6 +193,22 @@ async def test_an_interpreter_that_does_not_start_in_time_is_an_error() -> None:
     sandbox = ProcessSandbox(ProcessConfig(zygotes=1, start_timeout_s=0.01))
     with pytest.raises(SandboxError, match="raise start_timeout_s"):
         await sandbox.start()
+
+
+async def test_a_weaker_level_comes_with_the_reason_why_there_is_no_stronger_one() -> None:
+    class Late(ProcessSandbox):
+        async def _try(self, plan: Plan) -> None:
+            if plan.level is IsolationLevel.L3:
+                raise SandboxError("the zygote was not ready within 60 s")
+            self._plan = plan
+
+        async def _fill(self) -> None:
+            """There is nothing to start."""
+
+    made = Late(ProcessConfig(zygotes=1))
+    await made.start()
+    assert (made.level, "L3: the zygote was not ready within 60 s" in made.detail) == (IsolationLevel.L2, True)
+    await made.close()
 
 
 async def test_other_systems_are_told_that_linux_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
