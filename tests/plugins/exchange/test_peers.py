@@ -71,6 +71,7 @@ def spoilt(good):
     }
 
 
+MEDALS = ("gold", "silver", "bronze")
 SPOILT = (0, 11, 16, 17, 20, 22, 23)
 """Numbers of tasks that files which are invalid or odd are handed in for: one of each form of submission."""
 PANDAS_READS = ("nul.csv",)
@@ -240,7 +241,7 @@ def theirs_as(peer, yours):
         return None
     if peer == "mledojo":
         return yours["raw_score"], yours["position_score"]["avg_score"]
-    medals = [medal for medal in ("gold", "silver", "bronze") if yours[f"{medal}_medal"]]
+    medals = [medal for medal in MEDALS if yours[f"{medal}_medal"]]
     assert len(medals) <= 1
     return yours["score"], *(medals or ["none"]), yours["above_median"]
 
@@ -249,7 +250,7 @@ def compare_all(peer, export_tasks, handed_in, on_the_edge, root, tmp_path):
     (tmp_path / "edge").mkdir()
     medals = compare(peer, export_tasks, handed_in, root, tmp_path)
     medals |= compare(peer, export_tasks, on_the_edge, root, tmp_path / "edge")
-    assert medals == {"gold", "silver", "bronze", "none"}
+    assert medals == {*MEDALS, "none"}
     valid = [grade.valid for grades in handed_in[2].values() for grade in grades.values()]
     assert valid.count(False) > 80
 
@@ -271,7 +272,7 @@ def test_the_peers_own_code_gives_our_verdicts(peer, export_tasks, handed_in, on
 def test_thirty_synthetic_tasks_are_graded_alike(peer, thirty, export_tasks, tmp_path):
     root = checkout(peer)
     medals = compare(peer, export_tasks, thirty(), root, tmp_path)
-    assert medals == {"gold", "silver", "bronze", "none"}
+    assert medals == {*MEDALS, "none"}
 
 
 @pytest.fixture(scope="module")
@@ -305,15 +306,33 @@ def real_rows(make, tmp_path_factory):
     """A task of real rows, its board of 209 real solutions, and submissions between the truth and the usual."""
     root = tmp_path_factory.mktemp("real")
     tasks, folder = root / "tasks", root / "submissions"
-    (task,) = RealData(RealDataConfig(path=tasks, repeats=1, seed_ids=("diabetes-progression",))).task_dirs()
-    mix(read_task(task), task / "private" / "answers.csv", folder)
+    (path,) = RealData(RealDataConfig(path=tasks, repeats=1, seed_ids=("diabetes-progression",))).task_dirs()
+    task = read_task(path)
+    mix(task, task.layout.answers, folder)
+    earn_each_medal(task, folder / task.spec.task_id)
     return tasks, folder, graded(tasks, folder)
+
+
+def earn_each_medal(task, folder):
+    """Submissions that lie as far from the truth as a threshold lets them. The metric is R2."""
+    assert task.spec.metric.name == "r2"
+    sample = task.layout.sample_submission.read_bytes()
+    header, *rows = sample.decode().splitlines()
+    true = dict(row.split(",")[:2] for row in task.layout.answers.read_text().splitlines()[1:])
+    usual = grade(Materials().of(task.layout.root), sample)["score"]
+    for medal in MEDALS:
+        # What R2 lacks of 1 grows with the square of the distance; a little less of it passes the threshold.
+        part = 0.99999 * ((1 - getattr(task.spec.thresholds, medal)) / (1 - usual)) ** 0.5
+        values = {name: (float(true[name]), float(value)) for name, value in (row.split(",") for row in rows)}
+        moved = [f"{name},{truth + part * (value - truth)!r}" for name, (truth, value) in values.items()]
+        (folder / f"{medal}.csv").write_text("\n".join([header, *moved]) + "\n")
 
 
 @pytest.mark.parametrize("peer", ["mlebench", "mledojo"])
 def test_tasks_of_real_rows_are_graded_alike(peer, export_tasks, real_rows, tmp_path):
     medals = compare(peer, export_tasks, real_rows, STAND_INS / peer, tmp_path)
-    assert {"gold", "none"} <= medals
+    assert medals == {*MEDALS, "none"}
+    assert all(grades[f"{medal}.csv"].medal.value == medal for grades in real_rows[2].values() for medal in MEDALS)
 
 
 @pytest.mark.peers
