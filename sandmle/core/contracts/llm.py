@@ -10,6 +10,8 @@ class ChatModel(Protocol):
     """One model, open for questions. Safe to ask concurrently.
 
     One that may cost money it cannot tell has an attribute `priced` that is false, and is refused under a cap in USD.
+    One that cannot be asked as things stand, for want of a key, has an attribute `lacks` that says what to do, and is
+    refused before a run.
     """
 
     @property

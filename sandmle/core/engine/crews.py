@@ -63,10 +63,14 @@ async def open_chat_model(toolkit: Toolkit, name: str) -> AsyncIterator[ChatMode
     """A model by its name, closed in the end.
 
     Raises:
-        ConfigError: no such model.
+        ConfigError: no such model, or it lacks a key.
     """
     model = toolkit.open_model(name)
     try:
+        lacks: str | None = getattr(model, "lacks", None)
+        if lacks is not None:
+            # Every reply would fail, and all episodes be left out as if the machinery had failed them.
+            raise ConfigError(f"model {name!r} cannot be asked: {lacks}")
         yield model
     finally:
         await see_through(model.close(), CLOSE_DEADLINE_S)

@@ -101,6 +101,12 @@ class LitellmModel:
         """Whether it is known what replies cost, be it nothing; a cap on money needs that."""
         return all(one.target.prices is not None for one in self._chain)
 
+    @property
+    def lacks(self) -> str | None:
+        """What to do before it can be asked; None where it, or a model asked in its place, can be."""
+        found = [one.lacks for one in self._chain]
+        return found[0] if all(found) else None
+
     async def reply(self, messages: Sequence[Message], options: ReplyOptions) -> ModelReply:
         """Answer the conversation once: from the cache, by the model, or by a fallback, within one deadline.
 

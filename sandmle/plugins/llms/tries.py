@@ -30,6 +30,9 @@ FAILURES: Final = tuple(getattr(exceptions, name) for name in VERDICTS if hasatt
 MESSAGE_CHARS: Final = 600
 """Characters of a provider's own error text that are shown."""
 
+KEYED: Final = frozenset({"anthropic", "deepseek", "gemini", "groq", "mistral", "openai", "openrouter", "xai"})
+"""Providers that answer nobody without a key, which comes from a variable that litellm knows."""
+
 log = logging.getLogger(__name__)
 
 
@@ -145,6 +148,17 @@ class Tries:
         text = " ".join(str(problem).split())
         text = text if len(text) <= MESSAGE_CHARS else text[:MESSAGE_CHARS] + "..."
         return f"model {self.target.name!r}: {meaning}{tried}: {text}"
+
+    @property
+    def lacks(self) -> str | None:
+        """What to do before it can be asked: set its key. None where it has one, or may do without."""
+        target = self.target
+        # Another address, another sort of key: whoever has set something of this provider's is asked to find out.
+        told = any(name.startswith(f"{target.provider.upper()}_") for name in os.environ)
+        if target.provider not in KEYED or told or target.config.api_base or target.headers:
+            return None
+        missing = litellm.validate_environment(target.model)["missing_keys"]
+        return f"set the environment variable {' or '.join(missing)}" if missing else None
 
     def _about_key(self) -> str:
         """Which environment variable the key comes from, as far as litellm can tell."""

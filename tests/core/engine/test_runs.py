@@ -50,7 +50,9 @@ def bench(make_task, puppets, tmp_path):
 
     class Provider:
         def open_model(self, model):
-            return puppets["model"](SCRIPT, name=model)
+            opened = puppets["model"](SCRIPT, name=model)
+            opened.lacks = "set the environment variable PUPPET_API_KEY" if model == "puppet/keyless" else None
+            return opened
 
     class Bench:
         root = tmp_path / "run"
@@ -188,4 +190,12 @@ async def test_a_sandbox_that_cannot_start_is_closed_and_attributed(bench, monke
 async def test_a_plugin_that_fails_before_the_first_episode_is_named(bench, words, named):
     with pytest.raises(PluginError, match=named):
         await bench.run(**words)
+    assert not bench.root.exists()
+
+
+async def test_a_model_that_lacks_its_key_is_refused_before_the_first_episode(bench):
+    with pytest.raises(
+        ConfigError, match="'puppet/keyless' cannot be asked: set the environment variable PUPPET_API_KEY"
+    ):
+        await bench.run(model="puppet/keyless")
     assert not bench.root.exists()

@@ -1,6 +1,7 @@
 """Models reached through litellm, against a loopback server."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -9,6 +10,7 @@ from sandmle.core.errors import ConfigError, ProviderError
 from sandmle.core.types.message import Message, ReplyOptions
 from sandmle.plugins.llms.config import LitellmConfig
 from sandmle.plugins.llms.litellm_model import LitellmProvider
+from sandmle.plugins.llms.offline.provider import OfflineProvider
 
 from .conftest import HELLO, Answer, completion, failure
 
@@ -110,6 +112,25 @@ async def test_a_missing_key_is_answered_with_its_variable(ask, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(ProviderError, match="set the environment variable OPENAI_API_KEY"):
         await ask(api_base=None)
+
+
+def test_a_model_says_which_key_it_lacks_and_none_where_it_may_do_without(monkeypatch):
+    for name in [one for one in os.environ if one.startswith(("OPENAI_", "GEMINI_", "GOOGLE_"))]:
+        monkeypatch.delenv(name)
+
+    def lacks(model="openai/gpt-5", **config):
+        return LitellmProvider(LitellmConfig(**config)).open_model(model).lacks
+
+    assert lacks() == "set the environment variable OPENAI_API_KEY"
+    assert "GEMINI_API_KEY" in lacks("gemini/gemini-2.5-pro")
+    assert lacks("ollama_chat/qwen3") is lacks("huggingface/a/b") is lacks(api_base="http://127.0.0.1:1/v1") is None
+    assert lacks(fallbacks=["ollama_chat/qwen3"]) is None
+    assert OfflineProvider(LitellmConfig(num_retries=0)).open_model("offline/agent").lacks is None
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    assert lacks() is None
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    monkeypatch.setenv("OPENAI_API_KEY", "a key")
+    assert lacks() is None
 
 
 async def test_a_server_of_ones_own_needs_no_key(ask, server, monkeypatch):
