@@ -15,6 +15,8 @@ from sandmle.core.types.synthesis import Difficulty, Seed
 
 SCALED: Final = ("tabular", "text")
 """Modalities of which a task can have any number of rows: where a row is a file, a folder would hold them all."""
+MOST_TEXTS: Final = 200_000
+"""Rows up to which a task can be of texts: a million of them would fill hundreds of megabytes."""
 _DEFAULT_SEEDS: Final = SynthesisSettings.model_fields["seeds"].default
 
 
@@ -65,7 +67,8 @@ def order_seeds(toolkit: Toolkit, shuffle_seed: int, lookback: int) -> SeedOrder
     mix = _mix_named(settings.mix)
     seeds = _all_seeds(toolkit, mix)
     if settings.scale is not None:
-        seeds = [seed for seed in seeds if seed.modality in SCALED]
+        scaled = SCALED if settings.scale <= MOST_TEXTS else SCALED[:1]
+        seeds = [seed for seed in seeds if seed.modality in scaled]
     random.Random(shuffle_seed).shuffle(seeds)
     if mix is not None:
         _refuse_missing_kinds(mix, seeds)

@@ -29,9 +29,9 @@ class SynthesisSettings(_Section):
     """Name of the mix that a corpus shall keep to (`paper`, `even`); empty gives every seed its turn."""
     difficulty: str = ""
     """`easy`, `medium` or `hard`; empty leaves it to the mix, and without one to how things were at first."""
-    scale: Annotated[int, Field(ge=50, le=200_000)] | None = None
-    """Training rows of every task, for studies of micro against macro: the same rules as without, of tables and texts
-    alone. Reference solutions learn from the first 5,000 of them."""
+    scale: Annotated[int, Field(ge=50, le=1_000_000)] | None = None
+    """Training rows of every task, for studies of micro against macro: the same rules as without, of tables and, up to
+    200,000, of texts alone. Reference solutions learn from the first 5,000 of them."""
     thresholds: Literal["population", "ladder"] = "population"
     """Whether medals stand where the board's positions put them, or at the scores of four solutions of rising
     complexity that the engineer names, as in the paper. HumanRank is by the board either way."""

@@ -15,7 +15,7 @@ from sandmle.core.types.task import Modality, TaskSpec, TaskType
 
 MICRO_TRAIN_ROWS: Final = 200
 """Training rows of a task are at most so many: tasks are micro-scale."""
-MAX_TRAIN_ROWS: Final = 200_000
+MAX_TRAIN_ROWS: Final = 1_000_000
 """Training rows of a task made larger on purpose; ids, files and checks are made for no more."""
 Difficulty = Literal["easy", "medium", "hard"]
 """What a seed's DNA may wish for under `difficulty`; it may also wish for a `sector`, the kind of domain."""

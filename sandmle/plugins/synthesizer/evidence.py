@@ -18,7 +18,7 @@ from sandmle.core.types.score import Direction, Prediction, Thresholds
 from sandmle.core.types.synthesis import Development, Evaluation, Evidence, Strategy
 from sandmle.core.types.task import SubmissionFormat
 from sandmle.plugins.synthesizer.cheats import Victim, play_cheats
-from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, DraftTables, read_tables, targets_of
+from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, DraftTables, most_bytes, read_tables, targets_of
 from sandmle.plugins.synthesizer.population import POPULATION, submission_format
 from sandmle.plugins.synthesizer.probes import probe
 from sandmle.plugins.synthesizer.roles import BUILT_IN, DEVELOPER, evaluation_of, strategy_of
@@ -65,7 +65,7 @@ async def measure(
         InfrastructureError: the sandbox or the grader failed.
     """
     strategy, evaluation = strategy_of(dossier), evaluation_of(dossier)
-    tables = read_tables(dossier.files)
+    tables = read_tables(dossier.files, strategy.train_rows)
     form = submission_format(evaluation)
     entries = _entries(dossier, tables, form)
     names = list(entries)
@@ -114,7 +114,8 @@ async def measure(
 async def _run_again(dossier: Dossier, sandbox: Sandbox, timeout_s: float) -> dict[str, bytes]:
     development = dossier.answers[DEVELOPER]
     assert isinstance(development, Development)
-    return await run_generator(sandbox, development.script, dossier.rng_seed, timeout_s)
+    most = most_bytes(strategy_of(dossier).train_rows)
+    return await run_generator(sandbox, development.script, dossier.rng_seed, timeout_s, most)
 
 
 def _entries(dossier: Dossier, tables: DraftTables, form: SubmissionFormat) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from typing import Final
 from sandmle.core.engine.csv_table import is_whole
 from sandmle.core.types.metrics import TWO_CLASS_METRICS
 from sandmle.core.types.synthesis import Strategy
-from sandmle.plugins.synthesizer.tables import FaultError, Table, parse_table
+from sandmle.plugins.synthesizer.tables import MAX_TABLE_BYTES, FaultError, Table, parse_table
 
 TRAIN, TEST, SAMPLE = "public/train.csv", "public/test.csv", "public/sample_submission.csv"
 ANSWERS, ORACLE = "private/answers.csv", "private/oracle.csv"
@@ -23,6 +23,10 @@ FILE_KINDS: Final = ("image", "audio", "series", "file")
 MAX_TREE_BYTES: Final = 64 * 2**20
 """Of everything a script writes: tasks are micro-scale, and a corpus holds many."""
 MAX_TREE_FILES: Final = 6000
+MANY_ROWS: Final = 200_000
+"""Training rows from which on a table may have `MAX_LARGE_BYTES`."""
+MAX_LARGE_BYTES: Final = 160 * 2**20
+"""Of everything a script writes for a task made larger on purpose, and of its train.csv."""
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -38,14 +42,19 @@ class DraftTables:
     oracle: Table
 
 
-def read_tables(files: Mapping[str, bytes]) -> DraftTables:
-    """Parse the five tables.
+def most_bytes(train_rows: int) -> int:
+    """What a script may write in all for a task of so many training rows."""
+    return MAX_LARGE_BYTES if train_rows > MANY_ROWS else MAX_TREE_BYTES
+
+
+def read_tables(files: Mapping[str, bytes], train_rows: int) -> DraftTables:
+    """Parse the five tables, of which the training one shall have `train_rows`.
 
     Raises:
         FaultError: one is missing or is no table.
     """
     return DraftTables(
-        train=parse_table(files, TRAIN),
+        train=parse_table(files, TRAIN, MAX_LARGE_BYTES if train_rows > MANY_ROWS else MAX_TABLE_BYTES),
         test=parse_table(files, TEST),
         sample=parse_table(files, SAMPLE),
         answers=parse_table(files, ANSWERS),
@@ -69,7 +78,7 @@ def check_files(files: Mapping[str, bytes], strategy: Strategy) -> DraftTables:
     Raises:
         FaultError: the first thing that does not hold.
     """
-    tables = read_tables(files)
+    tables = read_tables(files, strategy.train_rows)
     _check_columns(tables, strategy)
     _check_rows(tables, strategy)
     _check_answers(tables, strategy)

@@ -14,7 +14,7 @@ from sandmle.core.types.metrics import METRICS, suits
 from sandmle.core.types.synthesis import MICRO_TRAIN_ROWS, Development, Evaluation, Strategy, Writing
 from sandmle.core.types.task import KnownModality
 from sandmle.plugins.synthesizer import prompts
-from sandmle.plugins.synthesizer.files import BOARD_COLUMN, FILE_KINDS, check_files
+from sandmle.plugins.synthesizer.files import BOARD_COLUMN, FILE_KINDS, check_files, most_bytes
 from sandmle.plugins.synthesizer.population import check_format, run_population
 from sandmle.plugins.synthesizer.role_config import RoleConfig, StrategistConfig
 from sandmle.plugins.synthesizer.scripts import run_generator
@@ -187,10 +187,11 @@ class MlDeveloper:
         return prompts.conversation(self.name, blocks)
 
     async def trial(self, answer: BaseModel, dossier: Dossier, sandbox: Sandbox) -> RoleVerdict:
-        script = cast(Development, answer).script
+        script, strategy = cast(Development, answer).script, strategy_of(dossier)
+        most = most_bytes(strategy.train_rows)
         try:
-            files = await run_generator(sandbox, script, dossier.rng_seed, self.config.script_timeout_s)
-            check_files(files, strategy_of(dossier))
+            files = await run_generator(sandbox, script, dossier.rng_seed, self.config.script_timeout_s, most)
+            check_files(files, strategy)
         except FaultError as fault:
             return RoleVerdict(problem=str(fault))
         return RoleVerdict(files=files)

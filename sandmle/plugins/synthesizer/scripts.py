@@ -1,6 +1,7 @@
 """Runs generator scripts in a sandbox and collects what they wrote."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Final
 
@@ -18,14 +19,17 @@ def with_rng_seed(script: str, rng_seed: int) -> str:
     return f"RNG_SEED = {rng_seed}\n{script}"
 
 
-async def run_generator(sandbox: Sandbox, script: str, rng_seed: int, timeout_s: float) -> dict[str, bytes]:
-    """Run a generator script in a session of its own and fetch `public/` and `private/`.
+async def run_generator(
+    sandbox: Sandbox, script: str, rng_seed: int, timeout_s: float, most: int = MAX_TREE_BYTES
+) -> dict[str, bytes]:
+    """Run a generator script in a session of its own and fetch `public/` and `private/`, at most `most` bytes of each.
 
     Raises:
         FaultError: the script failed, ran out of time, or wrote something that may not be fetched.
         SandboxError: the machinery failed.
     """
-    async with sandbox.session(public_dir=None, limits=LIMITS) as session:
+    limits = replace(LIMITS, workdir_mb=max(LIMITS.workdir_mb, 2 * most // 2**20))
+    async with sandbox.session(public_dir=None, limits=limits) as session:
         result = await session.run(with_rng_seed(script, rng_seed), timeout_s)
         if result.status is CellStatus.DIED:
             # Raises when the death was the machinery's and not the script's.
@@ -35,7 +39,7 @@ async def run_generator(sandbox: Sandbox, script: str, rng_seed: int, timeout_s:
         await session.end()
         files: dict[str, bytes] = {}
         for folder in ("public", "private"):
-            fetched = await session.fetch_tree(folder, MAX_TREE_BYTES, MAX_TREE_FILES)
+            fetched = await session.fetch_tree(folder, most, MAX_TREE_FILES)
             if isinstance(fetched, FetchRefusal):
                 raise FaultError(f"what the script wrote was refused: {fetched.path}: {fetched.reason}")
             files.update(fetched.files)

@@ -31,8 +31,8 @@ class Table:
         return tuple(tuple(row[at] for at in kept) for row in self.rows)
 
 
-def parse_table(files: Mapping[str, bytes], path: str) -> Table:
-    """Parse one of the files a script wrote.
+def parse_table(files: Mapping[str, bytes], path: str, most: int = MAX_TABLE_BYTES) -> Table:
+    """Parse one of the files a script wrote, of at most `most` bytes.
 
     Raises:
         FaultError: it is missing, too large, not UTF-8, not CSV, ragged or without rows.
@@ -40,8 +40,8 @@ def parse_table(files: Mapping[str, bytes], path: str) -> Table:
     if path not in files:
         raise FaultError(f"{path} was not written; files found: {', '.join(sorted(files)[:12]) or 'none'}")
     content = files[path]
-    if len(content) > MAX_TABLE_BYTES:
-        raise FaultError(f"{path} has {len(content)} bytes; at most {MAX_TABLE_BYTES} are allowed")
+    if len(content) > most:
+        raise FaultError(f"{path} has {len(content)} bytes; at most {most} are allowed")
     if b"\0" in content:
         raise FaultError(f"{path} holds a NUL byte")
     try:

@@ -47,6 +47,11 @@ def test_a_scale_makes_tables_and_texts_alone_and_is_a_wish_of_their_dna(toolkit
     assert {(seed.dna["train_rows"], seed.dna["difficulty"]) for seed in seeds} == {(1000, "medium")}
 
 
+def test_from_two_hundred_thousand_rows_on_there_are_tables_alone(toolkit: Toolkit) -> None:
+    order = order_seeds(toolkit.override({"synthesis.scale": 1_000_000}), 1, LOOKBACK)
+    assert {seed.modality for seed in order.seeds} == {"tabular"}
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [

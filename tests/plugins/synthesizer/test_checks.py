@@ -199,7 +199,7 @@ def probed(task: TaskDraft, evidence: Evidence, files: dict[str, bytes]) -> dict
     from sandmle.plugins.synthesizer.files import read_tables
 
     everything = {**generated(task), **files}
-    return probe(read_tables(everything), everything, evidence.strategy)
+    return probe(read_tables(everything, evidence.strategy.train_rows), everything, evidence.strategy)
 
 
 async def test_probes_stay_at_chance_on_a_clean_draft(accepted) -> None:
@@ -208,7 +208,11 @@ async def test_probes_stay_at_chance_on_a_clean_draft(accepted) -> None:
     assert accepted[1].leak_probes["column"] < 0.95
 
 
-async def test_rows_sorted_by_the_target_are_found(accepted) -> None:
+@pytest.mark.parametrize("many_rows", [100_000, 40])
+async def test_rows_sorted_by_the_target_are_found_however_many_rows_are_looked_at(
+    accepted, many_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandmle.plugins.synthesizer.probes.MANY_ROWS", many_rows)
     task, evidence = accepted
     files = {}
     order = sorted(range(1200), key=lambda row: float(parse_table(generated(task), "private/answers.csv").rows[row][1]))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from sandmle.core.types.synthesis import Strategy
-from sandmle.plugins.synthesizer.files import check_files
+from sandmle.plugins.synthesizer.files import MAX_LARGE_BYTES, MAX_TREE_BYTES, check_files, most_bytes
 from sandmle.plugins.synthesizer.tables import FaultError, parse_table
 
 Files = dict[str, bytes]
@@ -145,6 +145,12 @@ def test_negative_targets_are_refused_under_rmsle(files: Files) -> None:
 def test_a_huge_table_is_refused_unread() -> None:
     with pytest.raises(FaultError, match="at most"):
         parse_table({"x": b"," * (33 * 2**20)}, "x")
+
+
+def test_only_a_task_made_larger_on_purpose_may_be_large() -> None:
+    assert most_bytes(200_000) == MAX_TREE_BYTES < MAX_LARGE_BYTES == most_bytes(200_001)
+    with pytest.raises(FaultError, match="at most 7 are allowed"):
+        parse_table({"x": b"a,b\n1,2\n"}, "x", 7)
 
 
 def test_several_targets_and_shared_files_are_held_to_the_plan(files: Files) -> None:

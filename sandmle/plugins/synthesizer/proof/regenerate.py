@@ -21,7 +21,7 @@ from sandmle.core.errors import TaskError
 from sandmle.core.types.synthesis import Evaluation, ReferenceSolution, Strategy, TaskProblem
 from sandmle.plugins.synthesizer.assembly import versions
 from sandmle.plugins.synthesizer.cheats import Victim, medals_of_cheats, play_cheats
-from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE
+from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, most_bytes
 from sandmle.plugins.synthesizer.population import POPULATION, check_format, run_population
 from sandmle.plugins.synthesizer.scratch import public_folder
 from sandmle.plugins.synthesizer.scripts import run_generator
@@ -62,7 +62,8 @@ async def regenerate(path: Path, tools: Tools) -> tuple[TaskProblem, ...]:
         found = _RNG_SEED.match(script := _text(task, "generate.py"))
         if found is None:
             return (_problem("private/generate.py does not begin with its RNG_SEED"),)
-        files = await run_generator(tools.sandbox, script[found.end() :], int(found[1]), tools.timeout_s)
+        most = most_bytes(strategy.train_rows)
+        files = await run_generator(tools.sandbox, script[found.end() :], int(found[1]), tools.timeout_s, most)
         differing = sorted(_differing(task, files))
         if differing and _versions_here(task):
             return (_problem(f"the script makes other files: {', '.join(differing[:_SHOWN])}"),)

@@ -12,6 +12,8 @@ from sandmle.plugins.llms.offline.roles.plan import Plan, read_plan
 from sandmle.plugins.llms.offline.roles.prompt import Question, Unanswerable
 from sandmle.plugins.llms.offline.roles.targets import GRADES
 
+FEW_ROWS: Final = 500_000
+"""Training rows for which ids of six digits are enough."""
 MEDIAN_METRICS: Final = ("mae", "median_ae", "mape", "smape")
 """Metrics of which the best constant is nearer to the median than to the mean."""
 
@@ -209,8 +211,8 @@ is_train[train_order] = True
 def _table(plan: Plan, family: Family) -> str:
     ids = """
 # Ids are drawn without looking at anything.
-ids = rng.permutation(np.arange(100_000, 1_000_000))[:ROWS]
-"""
+ids = rng.permutation(np.arange(100_000, IDS))[:ROWS]
+""".replace("IDS", "10_000_000" if plan.train > FEW_ROWS else "1_000_000")
     body = _frame(plan, family)
     if "repeated-rows" in plan.noise:
         body += "frame, target = frame.iloc[take].reset_index(drop=True), target[take]\n"

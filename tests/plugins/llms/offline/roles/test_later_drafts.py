@@ -21,7 +21,18 @@ from sandmle.plugins.synthesizer.role_config import StrategistConfig
 from sandmle.plugins.synthesizer.roles import check_plan
 from sandmle.plugins.synthesizer.wording import check_description
 
-from .conftest import LATER, Draft, conversation, find_later, generate, make_dossier, make_draft, make_seed, solve
+from .conftest import (
+    LATER,
+    Draft,
+    conversation,
+    find_later,
+    generate,
+    make_dossier,
+    make_draft,
+    make_seed,
+    solve,
+    with_answer,
+)
 from .test_drafts import private_score
 
 TWO = (
@@ -129,6 +140,14 @@ def test_a_task_made_larger_has_the_same_rule_and_columns_and_more_rows(tmp_path
         private_score(draft, solve(draft.code("rule-clean"), draft.folder)),
         private_score(draft, solve(code, draft.folder)),
     )
+
+
+def test_a_million_rows_have_ids_enough() -> None:
+    for rows, most in ((6000, "1_000_000"), (1_000_000, "10_000_000")):
+        seed = make_seed("tabular", "regression", difficulty="medium", train_rows=rows)
+        dossier = with_answer("data-strategist", make_dossier(seed))
+        script = json.loads(play(conversation("ml-developer", dossier)))["script"]
+        assert f"np.arange(100_000, {most})" in script
 
 
 def test_sounds_are_wav_files_and_links_join_rows_of_both_tables(tmp_path: Path) -> None:
