@@ -20,7 +20,7 @@ from sandmle.core.engine.exchange import (
     readable_action,
     readable_messages,
 )
-from sandmle.core.engine.own_time import OwnTime
+from sandmle.core.engine.own_time import BlockedError, OwnTime
 from sandmle.core.errors import BudgetError, InfrastructureError, ProviderError
 from sandmle.core.types.episode import Timings
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions, ToolSpec, Usage
@@ -37,6 +37,8 @@ from sandmle.core.types.trajectory import (
 
 LLM_BACKSTOP: Final = 4.0
 """The host waits this many times the deadline of one call, since a provider may try again within one reply."""
+MAX_REFUSED: Final = 1000
+"""Times a scaffold may ask or act in vain once its episode is over: many of its tasks may do so once."""
 NO_ACTION: Final = "none"
 
 
@@ -105,7 +107,8 @@ class RecordingContext:
         self._turns = 0
         self._llm_s = 0.0
         self._acting = asyncio.Lock()
-        self.own_time = OwnTime(self._remaining_s)
+        self._refused = 0
+        self.own_time = OwnTime(self._own_remaining_s)
         self.usage = Usage()
         self.stop: StopReason | None = None
         """Why the episode is over; None while it goes on."""
@@ -140,17 +143,18 @@ class RecordingContext:
         messages = tuple(messages)
         check_messages(messages)
         messages = readable_messages(messages)
+        self._refuse_when_over()
         with self.own_time.standing_still():
             return await self._ask(messages, stop, tools)
 
     async def act(self, action: Action) -> Observation:
         check_action(action)
+        self._refuse_when_over()
         with self.own_time.standing_still():
             async with self._acting:
                 return await self._act(readable_action(action))
 
     async def _ask(self, messages: Sequence[Message], stop: tuple[str, ...], tools: tuple[ToolSpec, ...]) -> ModelReply:
-        self._refuse_when_over()
         if self._turns >= self._limits.max_turns:
             raise self._over(StopReason.MAX_TURNS)
         self._refuse_when_spent()
@@ -181,6 +185,7 @@ class RecordingContext:
         return reply
 
     async def _act(self, action: Action) -> Observation:
+        # Another act may have ended the episode while this one waited for its turn.
         self._refuse_when_over()
         try:
             if action.kind in NEED_SESSION:
@@ -222,11 +227,22 @@ class RecordingContext:
         waited_s = self._waited_s() - self._waited_before_s
         return self._limits.episode_timeout_s - (self._clock() - self._began - waited_s)
 
+    def _own_remaining_s(self) -> float:
+        """What is left to a scaffold that neither asks nor acts: nothing, once its episode is over."""
+        return 0.0 if self.stop is not None or self.failure is not None else self._remaining_s()
+
     def _waited_s(self) -> float:
         """For turns and for sessions to open, which is no doing of the episode's."""
         return self._environment.queue.seconds + self._environment.seconds["start"]
 
     def _refuse_when_over(self) -> None:
+        if self.failure is not None or self.stop is not None:
+            self._refused += 1
+        if self._refused > MAX_REFUSED:
+            # No exception that a careless scaffold catches: it would go on for ever, and nothing else would.
+            raise BlockedError(
+                f"it asked or acted {MAX_REFUSED} times after its episode was over; let EpisodeOver pass"
+            )
         if self.failure is not None:
             raise self.failure
         if self.stop is not None:

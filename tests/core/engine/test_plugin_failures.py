@@ -76,6 +76,22 @@ async def fails_in_a_task(episode):
         tasks.create_task(asyncio.sleep(3600))
 
 
+async def clings(episode):
+    while True:
+        try:
+            await episode.ask([Message(role="user", content="go")])
+        except Exception:  # noqa: BLE001 - what a careless scaffold does
+            continue
+
+
+async def clings_and_waits(episode):
+    while True:
+        try:
+            await episode.ask([Message(role="user", content="go")])
+        except Exception:  # noqa: BLE001 - what a careless scaffold does
+            await asyncio.sleep(0.01)
+
+
 def returns_no_coroutine(episode):
     return 42
 
@@ -95,6 +111,8 @@ def returns_no_coroutine(episode):
         (asks_nothing_readable, "the content of a message is text, not None"),
         (asks_as_nobody, "the role of a message is one of"),
         (ends_its_task, "SystemExit: 3"),
+        (clings, "times after its episode was over; let EpisodeOver pass"),
+        (clings_and_waits, "no answer within"),
         (cancels_itself, "it cancelled itself"),
         (fails_in_a_task, "in a group of tasks: KeyError: 'oops'"),
     ],
