@@ -1,11 +1,15 @@
 """What making tasks costs, what becomes of drafts, and whether the tasks tell agents apart.
 
     python benchmarks/synthesis.py --json out.json [-n 912] [--mix paper] [--rng-seed 1] [--out corpus] [--played 60]
+        [--staged 20] [--proven 12 --kills 10]
 
 A corpus is made through the program, in two halves, so that growth would show: yields and reasons, processor time a
 task, the largest process. Its boards are summed up (`sandmle tasks stats`), with drawings. Then five agents whose order
 is known (the sample submission, three scripted agents, a solution that knows the rule) are ranked on some of its
 tasks: who beats whom, and Kendall's tau by modality. The same command goes on where it was stopped.
+
+Two small corpora are made beside it: one shows at which stage of a draft the processor time goes, the other is made
+with one and two workers and killed on the way again and again, and must come out the same, byte for byte.
 """
 
 import argparse
@@ -17,6 +21,8 @@ from typing import Any
 from synthesis_parts.figures import table, tau_by, win_matrix
 from synthesis_parts.making import as_data, make
 from synthesis_parts.playing import play, ranks_without_playing
+from synthesis_parts.proving import proof_lines, prove
+from synthesis_parts.stages import stage_lines, stages
 
 from sandmle.core.engine.corpus_makeup import makeup_lines, makeup_of
 from sandmle.core.engine.likeness import alike_tasks
@@ -47,6 +53,12 @@ def main() -> None:
     print("\n".join(makeup_lines(makeup, told.mix)))
     if told.played:
         document["agents"] = _agents(_some(tasks, told.played), told.runs)
+    if told.staged:
+        document["stages"] = stages(told.beside / "staged", told.staged, told.rng_seed, told.mix)
+        print("\n".join(stage_lines(document["stages"])))
+    if told.proven:
+        document["proof"] = prove(told.beside / "proven", told.proven, told.rng_seed, told.mix, told.kills)
+        print("\n".join(proof_lines(document["proof"])))
     if told.json:
         told.json.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
 
@@ -61,6 +73,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=Path, default=Path("synthesis-runs"), help="where the agents' episodes go")
     parser.add_argument("--plots", type=Path, default=Path("synthesis-plots"))
     parser.add_argument("--played", type=int, default=60, help="tasks that the agents are ranked on; 0 plays none")
+    parser.add_argument("--staged", type=int, default=20, help="tasks whose stages are timed; 0 times none")
+    parser.add_argument("--proven", type=int, default=12, help="tasks that are made again and killed; 0 proves nothing")
+    parser.add_argument("--kills", type=int, default=10, help="kills on the way to them")
+    parser.add_argument("--beside", type=Path, default=Path("synthesis-beside"), help="where those two corpora go")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 

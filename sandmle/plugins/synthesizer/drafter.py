@@ -35,8 +35,8 @@ class GraphDrafter:
     """Plays the synthesizer's graph once per draft."""
 
     def __init__(self, graph: DraftGraph, context: DraftContext) -> None:
-        self._graph = graph
-        self._context = context
+        self.graph = graph
+        self.context = context
 
     async def draft(self, assignment: Assignment) -> DraftOutcome:
         dossier = Dossier(
@@ -44,15 +44,15 @@ class GraphDrafter:
             index=assignment.index,
             rng_seed=assignment.rng_seed,
             accepted=assignment.titles,
-            rules=self._context.rules,
+            rules=self.context.rules,
         )
         context = replace(
-            self._context,
+            self.context,
             corpus_rng_seed=assignment.corpus_rng_seed,
             accepted_before=assignment.accepted_before,
             budget=assignment.budget,
         )
-        state = await self._graph.ainvoke({"dossier": dossier}, context=context)
+        state = await self.graph.ainvoke({"dossier": dossier}, context=context)
         tries = state.get("tries", {})
         if "problem" in state:
             return DraftOutcome(tries=tries, problem=state["problem"])
