@@ -24,17 +24,18 @@ from sandmle.plugins.benchmarks.mlebench.listing import (
     splits_of,
 )
 from sandmle.plugins.benchmarks.mlebench.report import report_documents
+from sandmle.plugins.benchmarks.peers.bridging import (
+    checkout_finding,
+    data_findings,
+    described,
+    grader_of,
+    place_of,
+)
 from sandmle.plugins.benchmarks.peers.checkout import board_flaw, commit_of
 from sandmle.plugins.benchmarks.peers.config import PeerConfig, check_checkout
-from sandmle.plugins.benchmarks.peers.examining import (
-    KAGGLE_VARIABLES,
-    many,
-    package_findings,
-    rules_finding,
-    token_finding,
-)
-from sandmle.plugins.benchmarks.peers.grader import Desk, PeerGrader, invalid
-from sandmle.plugins.benchmarks.peers.process import PeerPlace, ask_all
+from sandmle.plugins.benchmarks.peers.examining import many, package_findings
+from sandmle.plugins.benchmarks.peers.grader import invalid
+from sandmle.plugins.benchmarks.peers.process import PeerPlace
 from sandmle.plugins.benchmarks.peers.selection import Selection
 from sandmle.plugins.benchmarks.peers.views import Competition, read_record, view_folder, write_views
 
@@ -122,24 +123,14 @@ class MleBench:
             flaw = board_flaw(self.competitions_dir / one / "leaderboard.csv", self.config.checkout)
             if flaw is not None and flaw.fatal:
                 raise TaskError(f"the leaderboard of {one} {flaw.detail}; {flaw.remedy}")
-        requests = [{"op": "describe", **self._arguments(), "competition_id": one} for one in ids]
-        replies = ask_all(self.place(), requests, DESCRIBE_S)
+        said = described(self.place(), self._arguments(), ids, DESCRIBE_S, PACKAGE)
         version = commit_of(self.config.checkout)
-        found = [self._competition(one, reply, version) for one, reply in zip(ids, replies, strict=True)]
+        found = [self._competition(one, reply, version) for one, reply in said.items()]
         return write_views(found, self.config.work_folder)
 
     def open_grader(self) -> Grader:
         """A grader that asks MLE-bench's `grade_csv`."""
-        return PeerGrader(
-            Desk(
-                place=self.place(),
-                arguments=self._arguments(),
-                read=read_verdict,
-                work=self.config.work_folder,
-                deadline_s=self.config.grade_timeout_s,
-                max_bytes=self.config.max_submission_mb * 2**20,
-            )
-        )
+        return grader_of(self.config, self.place(), self._arguments(), read_verdict)
 
     def report(self, episodes: Sequence[Episode], conditions: Conditions) -> Documents:
         """MLE-bench's report of all runs together, and one for each seed as its aggregation script takes them."""
@@ -149,37 +140,20 @@ class MleBench:
 
     async def examine(self) -> Sequence[Finding]:
         """What stands in the way: checkout, packages, boards, data, token, rules."""
-        try:
-            selection = self.selection
-            ids = selection.ids()
-        except TaskError as problem:
-            return [Finding(name="checkout", verdict="failed", detail=str(problem))]
-        commit = commit_of(self.config.checkout) or "of no known commit"
-        findings = [Finding(name="checkout", verdict="ok", detail=f"{self.config.checkout}, {commit}")]
-        findings += package_findings(self.config, self.place(), NEEDED, OPTIONAL)
+        found = checkout_finding(self.config, lambda: self.selection)
+        if found.verdict == "failed":
+            return [found]
+        selection = self.selection
+        ids = selection.ids()
+        findings = [found, *package_findings(self.config, self.place(), NEEDED, OPTIONAL)]
         boards = {one: board_flaw(self.competitions_dir / one / "leaderboard.csv", self.config.checkout) for one in ids}
         flaws = {one: (flaw.detail, flaw.remedy) for one, flaw in boards.items() if flaw is not None}
         findings += many("leaderboard", flaws, f"{len(ids)} boards are there")
-        missing = [one for one in ids if not selection.is_prepared(one)]
-        unprepared = {
-            one: (f"{self.data / one} is not prepared", f"sandmle benchmarks prepare --competition {one} (see --help)")
-            for one in missing
-        }
-        findings += many("data", unprepared, f"{len(ids)} competitions are prepared in {self.data}")
-        findings += [token_finding(missing), rules_finding(missing)]
-        known = {one: ("; ".join(labels), "") for one in ids if (labels := labels_of(one))}
-        return [*findings, *many("known issue", known, "none in this split", fatal=False)]
+        return [*findings, *data_findings(selection)]
 
     def place(self, *, kaggle: bool = False) -> PeerPlace:
         """Where its code is run; with Kaggle's variables only to prepare."""
-        export = [self.config.export.absolute()] if self.config.export is not None else []
-        return PeerPlace(
-            worker=Path(__file__).with_name("worker.py"),
-            python=self.config.python,
-            path=(self.config.checkout.absolute(), *export),
-            memory_mb=0 if kaggle else self.config.grader_memory_mb,
-            variables=KAGGLE_VARIABLES if kaggle else (),
-        )
+        return place_of(self.config, Path(__file__).with_name("worker.py"), kaggle=kaggle)
 
     def prepare_request(self, competition_id: str, *, keep_raw: bool, verify: bool) -> dict[str, Any]:
         """What its process is asked to prepare a competition."""
@@ -190,13 +164,7 @@ class MleBench:
         registry = "sandmle_mlebench:registry" if self.config.export is not None else "mlebench.registry:registry"
         return {"registry": registry, "data": str(self.data)}
 
-    def _competition(self, competition_id: str, reply: Mapping[str, Any], version: str) -> Competition:
-        if "error" in reply:
-            raise TaskError(
-                f"MLE-bench cannot load {competition_id}: {reply['error']['message']}; "
-                "`sandmle doctor --benchmark mlebench` says what is missing"
-            )
-        said = reply["result"]
+    def _competition(self, competition_id: str, said: Mapping[str, Any], version: str) -> Competition:
         nothing = {name: value for name, value in said["unanswered"].items() if name != "created_at"}
         here = self.competitions_dir / competition_id
         hashed = {"leaderboard.csv": Path(said["leaderboard"]), "answers": Path(said["answers"])}

@@ -28,17 +28,18 @@ from sandmle.plugins.benchmarks.mledojo.listing import (
     splits_of,
 )
 from sandmle.plugins.benchmarks.mledojo.report import report_documents
+from sandmle.plugins.benchmarks.peers.bridging import (
+    checkout_finding,
+    data_findings,
+    described,
+    grader_of,
+    place_of,
+)
 from sandmle.plugins.benchmarks.peers.checkout import board_flaw, commit_of
 from sandmle.plugins.benchmarks.peers.config import MleDojoConfig, check_checkout
-from sandmle.plugins.benchmarks.peers.examining import (
-    KAGGLE_VARIABLES,
-    many,
-    package_findings,
-    rules_finding,
-    token_finding,
-)
-from sandmle.plugins.benchmarks.peers.grader import Desk, PeerGrader, invalid
-from sandmle.plugins.benchmarks.peers.process import PeerFailedError, PeerPlace, ask_all
+from sandmle.plugins.benchmarks.peers.examining import many, package_findings
+from sandmle.plugins.benchmarks.peers.grader import invalid
+from sandmle.plugins.benchmarks.peers.process import PeerFailedError, PeerPlace
 from sandmle.plugins.benchmarks.peers.selection import Selection
 from sandmle.plugins.benchmarks.peers.views import Competition, write_views
 
@@ -116,24 +117,14 @@ class MleDojo:
         ids, _ = self.selection.playable()
         for one, (detail, remedy) in self._board_problems(ids).items():
             raise TaskError(f"the board of {one} {detail}; {remedy}")
-        requests = [{"op": "describe", **self._arguments(), "competition_id": one} for one in ids]
-        replies = ask_all(self.place(), requests, DESCRIBE_S)
+        said = described(self.place(), self._arguments(), ids, DESCRIBE_S, PACKAGE)
         version = commit_of(self.config.checkout)
-        found = [self._competition(one, reply, version) for one, reply in zip(ids, replies, strict=True)]
+        found = [self._competition(one, reply, version) for one, reply in said.items()]
         return write_views(found, self.config.work_folder)
 
     def open_grader(self) -> Grader:
         """A grader that asks what MLE-Dojo's environment asks of a submission."""
-        return PeerGrader(
-            Desk(
-                place=self.place(),
-                arguments=self._arguments(),
-                read=read_verdict,
-                work=self.config.work_folder,
-                deadline_s=self.config.grade_timeout_s,
-                max_bytes=self.config.max_submission_mb * 2**20,
-            )
-        )
+        return grader_of(self.config, self.place(), self._arguments(), read_verdict)
 
     def open_sandbox(self) -> Sandbox | None:
         """MLE-Dojo's own environment, where `inside` asks for it."""
@@ -150,16 +141,12 @@ class MleDojo:
 
     async def examine(self) -> Sequence[Finding]:
         """What stands in the way: checkout, packages, boards, data, token, rules."""
-        try:
-            selection = self.selection
-            ids = selection.ids()
-        except TaskError as problem:
-            return [Finding(name="checkout", verdict="failed", detail=str(problem))]
-        commit = commit_of(self.config.checkout) or "of no known commit"
-        findings = [Finding(name="checkout", verdict="ok", detail=f"{self.config.checkout}, {commit}")]
-        findings += package_findings(self.config, self.place(), NEEDED, OPTIONAL)
-        missing = [one for one in ids if not selection.is_prepared(one)]
-        prepared = [one for one in ids if one not in missing]
+        found = checkout_finding(self.config, lambda: self.selection)
+        if found.verdict == "failed":
+            return [found]
+        selection = self.selection
+        findings = [found, *package_findings(self.config, self.place(), NEEDED, OPTIONAL)]
+        prepared = [one for one in selection.ids() if selection.is_prepared(one)]
         findings += many("leaderboard", self._board_problems(prepared), f"{len(prepared)} competitions have boards")
         other = {
             one: (f"{self.data / one}: {what}", "copy it again from the checkout's info/")
@@ -167,25 +154,11 @@ class MleDojo:
             for what in self._other_boards(one)
         }
         findings += many("re-downloaded board", other, "boards are those of the checkout")
-        unprepared = {
-            one: (f"{self.data / one} is not prepared", f"sandmle benchmarks prepare --competition {one} (see --help)")
-            for one in missing
-        }
-        findings += many("data", unprepared, f"{len(ids)} competitions are prepared in {self.data}")
-        findings += [token_finding(missing), rules_finding(missing)]
-        known = {one: ("; ".join(labels), "") for one in ids if (labels := labels_of(one))}
-        return [*findings, *many("known issue", known, "none in this set", fatal=False)]
+        return [*findings, *data_findings(selection)]
 
     def place(self, *, kaggle: bool = False) -> PeerPlace:
         """Where its code is run; with Kaggle's variables only to prepare."""
-        export = [self.config.export.absolute()] if self.config.export is not None else []
-        return PeerPlace(
-            worker=Path(__file__).with_name("worker.py"),
-            python=self.config.python,
-            path=(self.config.checkout.absolute(), *export),
-            memory_mb=0 if kaggle else self.config.grader_memory_mb,
-            variables=KAGGLE_VARIABLES if kaggle else (),
-        )
+        return place_of(self.config, Path(__file__).with_name("worker.py"), kaggle=kaggle)
 
     def prepare_request(self, competition_id: str, *, keep_raw: bool, verify: bool) -> dict[str, Any]:
         """What its process is asked to prepare a competition. MLE-Dojo keeps raw files, and has no checksums."""
@@ -222,13 +195,7 @@ class MleDojo:
             if not filecmp.cmp(ours / name, theirs / name, shallow=False)
         ]
 
-    def _competition(self, competition_id: str, reply: Mapping[str, Any], version: str) -> Competition:
-        if "error" in reply:
-            raise TaskError(
-                f"MLE-Dojo cannot load {competition_id}: {reply['error']['message']}; "
-                "`sandmle doctor --benchmark mledojo` says what is missing"
-            )
-        said = reply["result"]
+    def _competition(self, competition_id: str, said: Mapping[str, Any], version: str) -> Competition:
         home, here = self.data / competition_id / "data", self.competitions_dir / competition_id
         category = category_of(self.competitions_dir, competition_id)
         files = {"test_answer.csv": home / "private" / "test_answer.csv", "metric.py": here / "utils" / "metric.py"}
