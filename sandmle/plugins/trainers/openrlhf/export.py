@@ -24,6 +24,8 @@ from sandmle.plugins.trainers.openrlhf.merging import merged_weights
 
 HEAD: Final = "lm_head.weight"
 SHARD_BYTES: Final = 5_000_000_000
+_TRAINERS: Final = ("trainer.pt", "SHA256SUMS")
+"""What the local trainer goes on from, which is of no use without it."""
 _WEIGHTS: Final = (".safetensors", ".bin", ".pt", ".index.json")
 
 
@@ -163,7 +165,7 @@ def _shard_name(number: int, count: int) -> str:
 
 def _copy(files: Iterable[Path], target: Path) -> None:
     for one in files:
-        if one.is_file() and one.name != "trainer.pt":
+        if one.is_file() and one.name not in _TRAINERS:
             shutil.copyfile(one, target / one.name)
 
 
