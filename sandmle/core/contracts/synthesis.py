@@ -41,6 +41,7 @@ class RuleDraw:
     purpose: str
     """Who needs the prediction, a sentence."""
     title: str
+    """To be drawn from several: a corpus refuses a second task of one title and family as a near-duplicate."""
     columns: tuple[tuple[str, str, str], ...]
     """Features as (name, `number` or `category`, meaning with its unit)."""
     target: tuple[str, str]
