@@ -87,7 +87,7 @@ def test_our_scaffolds_play_inside_mledojos_environment(dojo, sandmle_json, tmp_
 
 
 def both_bridges_agree(sandmle_json, corpus_tasks, roots, tmp_path, scaffold):
-    """One task of ours, played where it was made and, exported, through both bridges."""
+    """One task of ours, played where it was made and, exported, through both bridges and inside MLE-Dojo."""
     task = corpus_tasks[0]
     manifest = tmp_path / "one.txt"
     manifest.write_text(f"{task}\n")
@@ -98,6 +98,10 @@ def both_bridges_agree(sandmle_json, corpus_tasks, roots, tmp_path, scaffold):
         peer: evaluate(sandmle_json, peer, root, tmp_path / f"out-{peer}", "--export", tmp_path / peer, *words)
         for peer, root in roots.items()
     }
+    inside = evaluate(
+        sandmle_json,
+        *("mledojo", roots["mledojo"], tmp_path / "inside", "--export", tmp_path / "mledojo", "--inside", *words),
+    )
     mine = ("--tasks", manifest, "--scaffold", scaffold, "--feedback", "validate_only", *QUICK, "-o", tmp_path / "ours")
     sandmle_json("run", *mine)
     [grade] = [json.loads(line)["grade"] for line in (tmp_path / "ours" / "episodes.jsonl").read_text().splitlines()]
@@ -110,6 +114,12 @@ def both_bridges_agree(sandmle_json, corpus_tasks, roots, tmp_path, scaffold):
         [] if grade["medal"] == "none" else [grade["medal"]]
     )
     assert bench["above_median"] is grade["above_median"]
+    [there] = inside["competitions"]
+    assert (inside["sandbox"], there["raw_scores"], there["human_rank"]) == (
+        "mledojo L0",
+        dojo["raw_scores"],
+        dojo["human_rank"],
+    )
 
 
 @pytest.mark.slow
@@ -140,11 +150,18 @@ JUNK = (
     b"9" * 30,
     b'"1"',
     b"01",
+    b"+1",
+    b"1e0",
+    b"\v1\t",
+    b"1.7187\x1c",
+    b"\xc2\xa01",
 )
 SPOILING = (
     lambda header, rows, at, junk: (header, [*rows[:at], [*rows[at][:-1], junk], *rows[at + 1 :]]),
     lambda header, rows, at, junk: (header, [*rows[:at], [junk, *rows[at][1:]], *rows[at + 1 :]]),
     lambda header, rows, at, junk: (header, [*rows[:at], [rows[at][0] + b".0", *rows[at][1:]], *rows[at + 1 :]]),
+    lambda header, rows, at, junk: (header, [*rows[:at], [b"0" + rows[at][0], *rows[at][1:]], *rows[at + 1 :]]),
+    lambda header, rows, at, junk: (header, [*rows[:at], [junk], *rows[at:]]),
     lambda header, rows, at, junk: (header, rows[:at] + rows[at + 1 :]),
     lambda header, rows, at, junk: (header, [*rows, rows[at]]),
     lambda header, rows, at, junk: (header, [*rows[at:], *rows[:at]]),
