@@ -98,7 +98,7 @@ class GrpoConfig(OptimizerConfig):
     rank: Positive = 32
     alpha: Annotated[float, Field(gt=0)] = 64.0
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """None takes 1.2e-3 with an adapter and 7e-4 without, as measured on policies of 0.7 M parameters."""
+    """None takes 1.2e-3 with an adapter and 2e-4 without, as measured on policies of 0.7 M parameters."""
     estimator: Estimator = Estimator.GROUP_NORM
     clip_low: Annotated[float, Field(gt=0, lt=1)] = 0.2
     clip_high: Annotated[float, Field(gt=0)] = 0.28
@@ -170,7 +170,7 @@ class GrpoConfig(OptimizerConfig):
         return self
 
     def rate(self) -> float:
-        return self.learning_rate or (1.2e-3 if self.adapter else 7e-4)
+        return self.learning_rate or (1.2e-3 if self.adapter else 2e-4)
 
     def adapter_shape(self) -> AdapterShape:
         return AdapterShape(rank=self.rank, alpha=self.alpha)
