@@ -101,15 +101,16 @@ def spelling_marks(cells: Sequence[Sequence[str]]) -> Iterator[Feature]:
 def byte_marks(paths: Sequence[Sequence[str]]) -> Iterator[Feature]:
     content = cache(content_of)
     for at in range(1, TAIL_BYTES + 1):
-        yield both(lambda path, at=at: _byte_from_end(content(path), at), paths)
+        yield both(partial(_byte_from_end, content, at), paths)
     surplus = cache(lambda path: _surplus(content(path)))
     yield both(lambda path: len(surplus(path)), paths)
     yield both(lambda path: int.from_bytes(surplus(path)[:2], "big"), paths)
     yield both(lambda path: int.from_bytes(surplus(path)[-2:], "big"), paths)
 
 
-def _byte_from_end(content: bytes, at: int) -> float:
-    return content[-at] if len(content) >= at else 0
+def _byte_from_end(content: Callable[[str], bytes], at: int, path: str) -> float:
+    read = content(path)
+    return read[-at] if len(read) >= at else 0
 
 
 def _surplus(content: bytes) -> bytes:

@@ -67,6 +67,11 @@ def ids(data: Data) -> Iterator[Array]:
     yield from in_order(data, order / data.rows)
 
 
+def _of_file(state: Callable[[str], os.stat_result], field: str, path: str) -> float:
+    found: float = getattr(state(path), field)
+    return found
+
+
 def file_times(data: Data) -> Iterator[Array]:
     """When the file of a row was written, and where it stands in its folder."""
 
@@ -74,7 +79,7 @@ def file_times(data: Data) -> Iterator[Array]:
         for paths in data.media():
             state = cache(os.stat)
             for field in ("st_mtime_ns", "st_ctime_ns", "st_ino"):
-                yield both(lambda path, field=field, state=state: getattr(state(path), field), paths)
+                yield both(partial(_of_file, state, field), paths)
 
     yield from from_features(data, features())
 
