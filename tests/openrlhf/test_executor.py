@@ -167,7 +167,7 @@ def prompt(executor, ask, policy):
 
 def recorded(executor) -> Path:
     """Its run directory; the last lines are those of the test that looks."""
-    return executor._episodes._folder
+    return executor.player.episodes._folder
 
 
 async def test_a_whole_episode_in_a_real_sandbox_comes_back_token_exactly(executor, ask, policy):
@@ -229,7 +229,7 @@ async def test_episodes_are_not_played_on_the_engines_own_loop(executor, ask, po
     await ask(executor, engine)
     ticking.cancel()
     assert engine.threads == {threading.get_ident()}
-    assert executor._episodes._thread.ident != threading.get_ident()
+    assert executor.player.episodes._thread.ident != threading.get_ident()
     assert ticks > 2
 
 
@@ -270,7 +270,7 @@ async def test_an_engine_that_fails_makes_an_invalid_answer_after_a_second_try(e
 
 
 async def test_a_sandbox_that_fails_once_is_tried_again(executor, ask, policy, monkeypatch):
-    sandbox = executor._episodes._crew.sandbox
+    sandbox = executor.player.episodes._crew.sandbox
     opened, whole = [], sandbox.session
 
     def session(**how):
@@ -299,7 +299,7 @@ async def test_an_episode_whose_reward_has_no_value_leaves_its_group_and_ends_no
     executor, ask, policy, monkeypatch
 ):
     preset = Preset(name="silent", weights={"silent": 1.0}, milestones=(Silent(),))
-    monkeypatch.setattr(executor._episodes, "_crew", replace(executor._episodes._crew, preset=preset))
+    monkeypatch.setattr(executor.player.episodes, "_crew", replace(executor.player.episodes._crew, preset=preset))
     given = await ask(executor, TransformersEngine(policy, SUBMIT, FINISH))
     assert (given["extra_logs"][VALID], given["reward"], given["segments"]) == (0.0, None, [])
     assert "has the reward None" in given["failure"]

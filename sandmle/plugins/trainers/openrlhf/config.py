@@ -150,6 +150,9 @@ class OpenRlhfConfig(_Section):
     """Memory of one GPU, for the estimate of what fits."""
     ray_address: str | None = None
     """An existing cluster: `auto`, `HOST:PORT` or `ray://...`. None starts Ray on this machine."""
+    sandbox_resource: str | None = None
+    """A resource of the Ray cluster, as `ray start --resources='{"sandboxes": 1}'` gives one: episodes, with sandbox
+    and grader, are then played on hosts that have it. None plays them beside the rollout engines."""
     prompt_tokens: Positive = 8_192
     response_tokens: Positive = 32_768
     """Tokens of a trajectory after its first prompt, observations included."""
@@ -161,8 +164,12 @@ class OpenRlhfConfig(_Section):
 
     @staticmethod
     def lasting(section: dict[str, object]) -> dict[str, object]:
-        """What must stay when a run is resumed: everything but where the cluster is."""
-        return {name: value for name, value in section.items() if name not in {"ray_address", "gpu_memory_gb"}}
+        """What must stay when a run is resumed: everything but where the cluster is, and who plays where in it."""
+        return {
+            name: value
+            for name, value in section.items()
+            if name not in {"ray_address", "gpu_memory_gb", "sandbox_resource"}
+        }
 
     @property
     def max_tokens(self) -> int:

@@ -28,7 +28,7 @@ from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
 from sandmle.plugins.trainers.openrlhf.files import write_files
 from sandmle.plugins.trainers.openrlhf.metrics import parse_line
 from sandmle.plugins.trainers.openrlhf.planning import Launch, plan_grpo
-from sandmle.plugins.trainers.openrlhf.preflight import check_gpus, check_packages
+from sandmle.plugins.trainers.openrlhf.preflight import check_gpus, check_packages, check_sandbox_hosts
 from sandmle.plugins.trainers.openrlhf.watching import FINISHED, Tell, Watched, Watcher, last_per_step
 
 
@@ -60,6 +60,7 @@ async def run_openrlhf(
         return OpenRlhfSummary(out=str(out), complete=False, steps=0, policy=None, metrics=[], evaluations=[])
     check_packages(launch.config, launch.place)
     check_gpus(launch.config)
+    check_sandbox_hosts(launch.config)
     with held(out, launch.record) as (metrics, evaluations):
         if not (out / FINISHED).is_file():
             lesson = Lesson(method="grpo", scaffolds=(toolkit.settings.run.scaffold,))

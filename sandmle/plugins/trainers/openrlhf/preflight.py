@@ -1,6 +1,7 @@
 """Whether this machine can start the training: packages, GPUs, the cluster. Nothing heavy is imported here."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ INSTALL: Final = (
 _COUNT_LOCAL: Final = "import torch; print(torch.cuda.device_count())"
 _COUNT_CLUSTER: Final = (
     "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR'); "
-    "print(int(ray.cluster_resources().get('GPU', 0)))"
+    "print(int(ray.cluster_resources().get(sys.argv[2], 0)))"
 )
 
 
@@ -54,11 +55,31 @@ def check_gpus(config: OpenRlhfConfig) -> None:
     if config.ray_address is None:
         found, where = _count(_COUNT_LOCAL), "this machine has"
     else:
-        found, where = _count(_COUNT_CLUSTER, config.ray_address), f"the cluster at {config.ray_address} has"
+        found, where = _count(_COUNT_CLUSTER, config.ray_address, "GPU"), f"the cluster at {config.ray_address} has"
     if found < config.world:
         raise ConfigError(
             f"{config.world} GPUs are asked for ({config.nodes} nodes x {config.gpus}), and {where} {found}; give "
             "fewer by --gpus and --nodes, or look at the command with --dry-run. A CPU trains with --trainer local"
+        )
+
+
+def check_sandbox_hosts(config: OpenRlhfConfig) -> None:
+    """See that some host has the resource by which those that play are known: Ray would wait for one without an end.
+
+    Raises:
+        ConfigError: none has it.
+        ProviderError: the cluster cannot be reached.
+    """
+    name = config.sandbox_resource
+    if name is None:
+        return
+    where = "a Ray that is started here" if config.ray_address is None else f"the cluster at {config.ray_address}"
+    if config.ray_address is None or not _count(_COUNT_CLUSTER, config.ray_address, name):
+        resources = json.dumps({name: 1})
+        raise ConfigError(
+            f"plugin.trainer.openrlhf.sandbox_resource = {name!r}, and {where} has no such resource: join the hosts "
+            f"that are to play episodes by `ray start --address=HEAD:6379 --resources='{resources}'`, and give "
+            "--ray-address"
         )
 
 

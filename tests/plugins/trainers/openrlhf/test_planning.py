@@ -11,6 +11,7 @@ from sandmle.core.errors import ConfigError, RunError
 from sandmle.plugins.trainers.openrlhf.commands import read_section
 from sandmle.plugins.trainers.openrlhf.files import write_files
 from sandmle.plugins.trainers.openrlhf.planning import plan_grpo
+from sandmle.plugins.trainers.openrlhf.preflight import check_sandbox_hosts
 
 
 def planned(out, tasks=None, **more):
@@ -75,7 +76,8 @@ def test_the_agent_file_names_our_executor_and_every_path_is_absolute(tasks, tmp
 def test_a_changed_configuration_is_refused_with_the_difference(tasks, tmp_path):
     agree(tmp_path, planned(tmp_path / "out", tasks).record)
     agree(tmp_path, planned(tmp_path / "out", tasks, **{"run.concurrency": 3}).record)
-    agree(tmp_path, planned(tmp_path / "out", tasks, **{"plugin.trainer.openrlhf.ray_address": "auto"}).record)
+    for key, value in (("ray_address", "auto"), ("sandbox_resource", "sandboxes")):
+        agree(tmp_path, planned(tmp_path / "out", tasks, **{f"plugin.trainer.openrlhf.{key}": value}).record)
     for key, value, words in (
         ("plugin.trainer.openrlhf.grpo.clip_high", 0.3, r"clip_high: was 0\.28, is 0\.3"),
         ("plugin.trainer.openrlhf.gpus", 4, "gpus: was 8, is 4"),
@@ -123,3 +125,10 @@ def test_a_policy_with_an_adapter_is_refused_and_an_output_directory_is_the_chec
     assert launch.flags[launch.flags.index("--actor.model_name_or_path") + 1] == str(merged)
     with pytest.raises(ConfigError, match="merge it by `sandmle train export"):
         planned(tmp_path / "out", **{"plugin.trainer.openrlhf.policy": str(tmp_path / "run")})
+
+
+def test_hosts_for_sandboxes_need_a_cluster_that_has_them(tmp_path):
+    launch = planned(tmp_path / "out", **{"plugin.trainer.openrlhf.sandbox_resource": "sandboxes"})
+    with pytest.raises(ConfigError, match=r"started here has no such resource: join the hosts .*\{\"sandboxes\": 1\}"):
+        check_sandbox_hosts(launch.config)
+    check_sandbox_hosts(planned(tmp_path / "out").config)
