@@ -20,7 +20,7 @@ class Use:
     open_files: int
     """Of this process."""
     mounts: int
-    """In this process's namespace and in those of its children."""
+    """Of our own in this process's namespace, and what its children's namespaces hold more: others mount, too."""
     memory_mib: float
     """Proportional set size: what is shared is divided among those who share it."""
     cpu_s: float
@@ -30,10 +30,11 @@ class Use:
 def use_now() -> Use:
     """Look at everything below this process."""
     pids = tree.descendants(os.getpid())
+    here = _mounts("self")
     return Use(
         processes=len(pids),
         open_files=len(os.listdir("/proc/self/fd")),
-        mounts=sum(_lines(f"/proc/{pid}/mountinfo") for pid in pids),
+        mounts=sum(b"sandmle" in line for line in here) + sum(max(0, len(_mounts(pid)) - len(here)) for pid in pids),
         memory_mib=sum(_pss_kib(pid) for pid in pids) / 1024,
         cpu_s=sum(_cpu_s(pid) for pid in pids),
     )
@@ -47,12 +48,12 @@ def available_mib() -> float:
     raise RuntimeError("this kernel does not say how much memory is available")
 
 
-def _lines(path: str) -> int:
+def _mounts(pid: int | str) -> list[bytes]:
     try:
-        return Path(path).read_bytes().count(b"\n")
+        return Path(f"/proc/{pid}/mountinfo").read_bytes().splitlines()
     except OSError:
         # It ended while we were counting.
-        return 0
+        return []
 
 
 def _pss_kib(pid: int) -> int:

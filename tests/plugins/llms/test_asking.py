@@ -48,15 +48,17 @@ async def test_a_listener_of_litellm_hears_of_replies(server):
     heard = []
 
     async def listen(details, response, began, ended):
-        heard.append((response.choices[0].message.content, details["response_cost"]))
+        # litellm tells late, so that replies of tests before this one may still be told of.
+        if response.choices[0].message.content == "hello":
+            heard.append(details["response_cost"])
 
     litellm.success_callback.append(listen)
     response = await complete(arguments(server))
     async with asyncio.timeout(20):
         while not heard:
             await asyncio.sleep(0.01)
-    assert heard[0][0] == response.choices[0].message.content == "hello"
-    assert heard[0][1] > 0
+    assert response.choices[0].message.content == "hello"
+    assert heard[0] > 0
 
 
 async def test_a_price_is_litellms_own_and_knows_cheaper_cached_tokens(ask, server):
