@@ -62,6 +62,8 @@ class _Zygote:
     sessions: dict[int, _Session] = field(default_factory=dict)
     left: dict[int, str] = field(default_factory=dict)
     """Directories of ended sessions, kept until the host has forgotten them."""
+    has_orphans: bool = False
+    """An ended session left processes to this one, some of which had not ended yet when they were last reaped."""
     next_watch: float = 0.0
     poll: select.poll = field(default_factory=select.poll)
 
@@ -73,9 +75,8 @@ class _Zygote:
         self.poll.register(self.control, select.POLLIN)
         while True:
             lacks_spares = self.spares.is_short()
-            patience_ms = (
-                _LULL_MS if lacks_spares else _TICK_S * 1000 if self.sessions or self.spares.is_pausing else None
-            )
+            is_busy = self.sessions or self.has_orphans or self.spares.is_pausing
+            patience_ms = _LULL_MS if lacks_spares else _TICK_S * 1000 if is_busy else None
             ready = dict(self.poll.poll(patience_ms))
             if self.control.fileno() in ready and not self._answer():
                 return
@@ -85,7 +86,7 @@ class _Zygote:
                 self.spares.bury(ready)
             if lacks_spares and not ready:
                 self.spares.add()
-            if self.sessions and time.monotonic() >= self.next_watch:
+            if (self.sessions or self.has_orphans) and time.monotonic() >= self.next_watch:
                 self._watch_all()
 
     def _answer(self) -> bool:
@@ -130,6 +131,8 @@ class _Zygote:
         below = tree.children_of_all()
         for session in self.sessions.values():
             self._watch(session, below)
+        if self.has_orphans:
+            self._reap_orphans(below)
         now = time.monotonic()
         self.next_watch = now + max(_TICK_S, _REST * (now - began))
 
@@ -157,25 +160,25 @@ class _Zygote:
         del self.sessions[session.number]
         self.left[session.number] = session.scratch
         if not self.place.plan.namespaces:
-            leaders = {one.process.pid for one in self.sessions.values()}
-            _reap_orphans(leaders | self.spares.pids)
+            self._reap_orphans(tree.children_of_all())
         self._tell(event="ended", id=session.number, code=code, why=session.why)
+
+    def _reap_orphans(self, below: Mapping[int, list[int]]) -> None:
+        """Reap what ended sessions left to this subreaper, never a session leader."""
+        leaders = {one.process.pid for one in self.sessions.values()} | self.spares.pids
+        self.has_orphans = False
+        for pid in below.get(os.getpid(), []):
+            if pid not in leaders:
+                try:
+                    self.has_orphans |= os.waitpid(pid, os.WNOHANG)[0] == 0
+                except ChildProcessError:
+                    continue
 
     def _tell(self, **message: object) -> None:
         try:
             self.control.send(wire.pack(message))
         except (BrokenPipeError, ConnectionResetError):
             os._exit(0)
-
-
-def _reap_orphans(leaders: set[int]) -> None:
-    """Reap what ended sessions left to this subreaper, never a session leader."""
-    for pid in tree.descendants(os.getpid())[1:]:
-        if pid not in leaders:
-            try:
-                os.waitpid(pid, os.WNOHANG)
-            except ChildProcessError:
-                continue
 
 
 def main(control_fd: int, life_fd: int) -> None:
