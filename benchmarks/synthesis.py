@@ -6,7 +6,8 @@
 A corpus is made through the program, in two halves, so that growth would show: yields and reasons, processor time a
 task, the largest process. Its boards are summed up (`sandmle tasks stats`), with drawings. Then five agents whose order
 is known (the sample submission, three scripted agents, a solution that knows the rule) are ranked on some of its
-tasks: who beats whom, and Kendall's tau by modality. The same command goes on where it was stopped.
+tasks: who beats whom, and Kendall's tau by modality. On the same tasks the grid of `sandmle tasks stats` shows how far
+the best single fixed program gets beside the best program of each task. The same command goes on where it was stopped.
 
 Two small corpora are made beside it: one shows at which stage of a draft the processor time goes, the other is made
 with one and two workers and killed on the way again and again, and must come out the same, byte for byte.
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from synthesis_parts.figures import table, tau_by, win_matrix
+from synthesis_parts.fixed import fixed_lines, fixed_program
 from synthesis_parts.making import as_data, make
 from synthesis_parts.playing import play, ranks_without_playing
 from synthesis_parts.proving import proof_lines, prove
@@ -28,6 +30,7 @@ from sandmle.core.engine.corpus_makeup import makeup_lines, makeup_of
 from sandmle.core.engine.likeness import alike_tasks
 from sandmle.core.engine.tasks import Task, list_tasks
 from sandmle.plugins.llms.offline.demonstrator.drawings import write_drawings
+from sandmle.plugins.llms.offline.demonstrator.grid import grid
 
 
 def main() -> None:
@@ -52,7 +55,10 @@ def main() -> None:
         )
     print("\n".join(makeup_lines(makeup, told.mix)))
     if told.played:
-        document["agents"] = _agents(_some(tasks, told.played), told.runs)
+        played = _some(tasks, told.played)
+        document["agents"] = _agents(played, told.runs)
+        document["programs"] = fixed_program(played, grid(), told.workers)
+        print("\n".join(fixed_lines(document["programs"])))
     if told.staged:
         document["stages"] = stages(told.beside / "staged", told.staged, told.rng_seed, told.mix)
         print("\n".join(stage_lines(document["stages"])))
@@ -72,7 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("synthesis-corpus"))
     parser.add_argument("--runs", type=Path, default=Path("synthesis-runs"), help="where the agents' episodes go")
     parser.add_argument("--plots", type=Path, default=Path("synthesis-plots"))
-    parser.add_argument("--played", type=int, default=60, help="tasks that the agents are ranked on; 0 plays none")
+    parser.add_argument("--played", type=int, default=60, help="tasks for agents and programs; 0 plays none")
     parser.add_argument("--staged", type=int, default=20, help="tasks whose stages are timed; 0 times none")
     parser.add_argument("--proven", type=int, default=12, help="tasks that are made again and killed; 0 proves nothing")
     parser.add_argument("--kills", type=int, default=10, help="kills on the way to them")
