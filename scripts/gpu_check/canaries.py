@@ -17,9 +17,13 @@ def main() -> None:
     # A training's own directory also holds the episodes that it trained on.
     policy = policy.parent if policy.name == "last" else policy
     words = [*PROGRAM, "--training", "--policy", str(policy), "--json"]
-    told = subprocess.run(
-        words, env={**os.environ, **settings}, cwd=plan.work, stdout=subprocess.PIPE, check=False, timeout=limit_s - 3
-    )
+    try:
+        told = subprocess.run(
+            words, env={**os.environ, **settings}, cwd=plan.work, stdout=subprocess.PIPE, timeout=limit_s - 3
+        )
+    except subprocess.TimeoutExpired:
+        findings.problem(f"`sandmle doctor --training` did not end within {limit_s - 3:.0f} s")
+        findings.finish()
     if not told.stdout.strip():
         findings.problem(f"`sandmle doctor --training` printed nothing and ended with {told.returncode}")
         findings.finish()

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +28,7 @@ LOG_LINES: Final = 12
 """Of a failed stage, shown in the end."""
 OPENRLHF_PYTHON: Final = ".venv-openrlhf/bin/python"
 MINUTES: Final = 8.0
-"""That the limits of the stages below are meant for."""
+"""That the times of the stages below are meant for; with more, limits grow, with fewer, less is kept for later ones."""
 CPU_MINUTES: Final = 30.0
 """A limit for machines that are busy; idle, it takes two."""
 LAST_S: Final = 8.0
@@ -108,12 +109,12 @@ class Driver:
         for at, stage in enumerate(stages):
             for name in stage.waits_for:
                 self._wait(name)
-            later = sum(one.least_s for one in stages[at + 1 :])
+            later = min(1.0, self._scale) * sum(one.least_s for one in stages[at + 1 :])
             left = self._over - time.monotonic() - LAST_S - later
             if left < 5:
                 self._left_out[stage.name] = "no time was left for it"
                 continue
-            self._start(stage, min(stage.limit_s * self._scale, left))
+            self._start(stage, min(stage.limit_s * max(1.0, self._scale), left))
             if not stage.aside:
                 self._wait(stage.name)
         for name in self._ran:
@@ -151,14 +152,14 @@ class Driver:
     def _kill(self, one: Ran) -> None:
         with one.log.open("a", encoding="utf-8") as file:
             file.write(f"stopped by the driver: its time of {one.ends - one.began:.0f} s is over\n")
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            # The stage began a session of its own, which is what its number names.
-            os.killpg(one.process.pid, number)
-            try:
-                one.process.wait(3)
-            except subprocess.TimeoutExpired:
-                continue
-            return
+        # The stage began a session of its own, which is what its number names.
+        os.killpg(one.process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            one.process.wait(3)
+        # What it started may take the first signal for a wish to finish, and would hold the card meanwhile.
+        with suppress(ProcessLookupError):
+            os.killpg(one.process.pid, signal.SIGKILL)
+        one.process.wait()
 
     def stop(self) -> None:
         """End whatever still runs."""
@@ -212,6 +213,27 @@ class Driver:
         return not failed and (not self._left_out or self._plan.device == "cpu")
 
 
+def stages_of(words: str) -> tuple[Stage, ...]:
+    """Those that are named, in their own order."""
+    wanted = words.split(",")
+    known = [one.name for one in STAGES]
+    if unknown := [name for name in wanted if name not in known]:
+        raise argparse.ArgumentTypeError(f"no stage is called {', '.join(unknown)}; known: {', '.join(known)}")
+    return tuple(one for one in STAGES if one.name in wanted)
+
+
+def amount_of(assignment: str) -> tuple[str, int | float]:
+    """One of the amounts, and its number."""
+    name, _, number = assignment.partition("=")
+    kind = type(getattr(FULL, name, None))
+    if kind not in (int, float):
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(FULL.__dataclass_fields__)}")
+    try:
+        return name, kind(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{assignment!r}: write it as {name}=NUMBER") from None
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/gpu_check.sh")
     parser.add_argument("--minutes", type=float, help="at most, from the start of the script; default: 8, on a CPU 30")
@@ -220,8 +242,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--cpu-small", action="store_true", help="the same stages at toy size, on a CPU")
     parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT") or "gpu-check-out"))
-    parser.add_argument("--only", help="stages, with commas between")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="one of the amounts")
+    parser.add_argument("--only", type=stages_of, default=STAGES, help="stages, with commas between")
+    parser.add_argument(
+        "--set", type=amount_of, action="append", default=[], metavar="NAME=NUMBER", help="one of the amounts"
+    )
     parser.add_argument("--started", type=float, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, required=True, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -229,10 +253,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def make_plan(arguments: argparse.Namespace) -> Plan:
     """Sizes and places."""
-    amounts = SMALL if arguments.cpu_small else FULL
-    for assignment in arguments.set:
-        name, _, number = assignment.partition("=")
-        amounts = replace(amounts, **{name: type(getattr(amounts, name))(number)})
+    amounts = replace(SMALL if arguments.cpu_small else FULL, **dict(arguments.set))
     memory = Path("/dev/shm")
     room = 0 if arguments.cpu_small else ROOM_FOR_CHECKPOINTS[arguments.size] * 2**30
     roomy = room and memory.is_dir() and shutil.disk_usage(memory).free > room
@@ -256,12 +277,11 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     minutes = arguments.minutes or (CPU_MINUTES if arguments.cpu_small else MINUTES)
     over = time.monotonic() + 60 * minutes - (time.time() - arguments.started)
-    wanted = arguments.only.split(",") if arguments.only else [one.name for one in STAGES]
     # Stages have sessions of their own and would outlive a driver that is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    driver = Driver(plan, out, over, max(1.0, minutes / MINUTES))
+    driver = Driver(plan, out, over, minutes / MINUTES)
     try:
-        driver.run([one for one in STAGES if one.name in wanted])
+        driver.run(arguments.only)
         well = driver.finish(arguments.started)
     finally:
         driver.stop()

@@ -188,13 +188,7 @@ def compare(plan: Plan, findings: Findings, base: Path, dtype: str, exact: torch
     exact = other if exact is None else exact
     turned = [1 - float(cosine_similarity(side, exact, dim=0)) for side in (one, other)]
     mean, loss_gap = float(gaps.mean()), abs(losses[0] - losses[1])
-    seconds = {}
-    for name, side in (("ours", ours), ("theirs", theirs)):
-        side.backward()
-        peak_memory(plan.device)
-        seconds[name] = median(wall(side.backward, plan.device) for _ in range(REPEATS))
-        seconds[f"{name}_gib"] = peak_memory(plan.device)
-        side.module.zero_grad(set_to_none=True)
+    seconds = timed(plan, ours, theirs)
     findings.facts(
         **{
             dtype: {
@@ -226,6 +220,18 @@ def compare(plan: Plan, findings: Findings, base: Path, dtype: str, exact: torch
     ):
         findings.expect(gap <= most, f"{dtype}: {what} differ by {gap:.3g}, more than {most:.3g}")
     return exact
+
+
+def timed(plan: Plan, ours: Ours, theirs: Theirs) -> dict[str, Any]:
+    """Seconds that a forward and a backward pass take on either side, and the memory at most, in GiB."""
+    found: dict[str, Any] = {}
+    for name, side in (("ours", ours), ("theirs", theirs)):
+        side.backward()
+        peak_memory(plan.device)
+        found[name] = median(wall(side.backward, plan.device) for _ in range(REPEATS))
+        found[f"{name}_gib"] = peak_memory(plan.device)
+        side.module.zero_grad(set_to_none=True)
+    return found
 
 
 def _memory(seconds: dict[str, Any]) -> str:

@@ -81,7 +81,7 @@ class Amounts:
 
 
 FULL: Final = Amounts(
-    tasks=24, demonstrations=6, repeats=8, epochs=3, batch=32, sft_rate=3e-4, steps=6, tasks_per_step=8, group_size=8,
+    tasks=24, demonstrations=6, repeats=12, epochs=2, batch=32, sft_rate=3e-4, steps=6, tasks_per_step=8, group_size=8,
     grpo_rate=2e-4, rank=32, replies=64, reply_tokens=128, long_prompt=2048, tiny=32, matmul=8192, copy_mib=4096,
     compared=8, compared_tokens=6144,
 )  # fmt: skip

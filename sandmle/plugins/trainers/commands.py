@@ -220,7 +220,8 @@ def _train_by_plugin(toolkit: "Toolkit", trainer: str, tasks: Path, out: Path, a
     made = toolkit.make(Kind.TRAINER, trainer)
 
     async def train(drain: "asyncio.Event") -> bool:
-        await made.train(toolkit, tasks, out, drain)
+        with toolkit.registry.blaming(Kind.TRAINER, trainer, "failed in its train()"):
+            await made.train(toolkit, tasks, out, drain)
         return not drain.is_set()
 
     _finish({"out": str(out), "complete": run_until_interrupted(train)}, as_json, f"{trainer} wrote {out}")

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from sandmle.cli import build_app
 from sandmle.core.engine.toolkit import Toolkit, open_toolkit
-from sandmle.core.errors import ConfigError
+from sandmle.core.errors import ConfigError, PluginError, RunError
 from sandmle.core.hooks.registry import Kind, Registered, Registry, Spec
 from sandmle.plugins.trainers.recipes import read_recipe, recipe_names
 
@@ -131,18 +131,49 @@ def test_recipes_are_listed_and_shown_in_full(train):
     assert len(json.loads(train("recipes", "--json"))["recipes"]) == 7
 
 
-def test_a_trainer_of_a_plugin_is_asked_to_train(tmp_path):
+@pytest.fixture
+def train_by_plugin():
+    def run(trainer, *words):
+        toolkit = open_toolkit()
+        spec = Spec(name="mine", summary="", make=lambda config: trainer)
+        mine = Registered(kind=Kind.TRAINER, spec=spec, source="my-package")
+        entries = {(one.kind, one.spec.name): one for one in toolkit.registry} | {(Kind.TRAINER, "mine"): mine}
+        app = build_app(Toolkit(plugins=replace(toolkit.plugins, registry=Registry(entries))))
+        return CliRunner().invoke(app, ["train", "grpo", "--trainer", "mine", *words])
+
+    return run
+
+
+def test_a_trainer_of_a_plugin_is_asked_to_train(train_by_plugin, tmp_path):
     class Mine:
         async def train(self, toolkit, tasks, out, drain):
             (out / "seen").write_text(f"{tasks} {toolkit.settings.run.max_turns} {drain.is_set()}")
 
-    toolkit = open_toolkit()
-    mine = Registered(kind=Kind.TRAINER, spec=Spec(name="mine", summary="", make=lambda config: Mine()), source="mine")
-    entries = {(one.kind, one.spec.name): one for one in toolkit.registry} | {(Kind.TRAINER, "mine"): mine}
-    app = build_app(Toolkit(plugins=replace(toolkit.plugins, registry=Registry(entries))))
-    words = ["train", "grpo", "--trainer", "mine", "--tasks", "some", "-o", str(tmp_path), "--set", "run.max_turns=4"]
-    done = CliRunner().invoke(app, [*words, "--json"])
+    words = ["--tasks", "some", "-o", str(tmp_path), "--set", "run.max_turns=4"]
+    done = train_by_plugin(Mine(), *words, "--json")
     assert json.loads(done.stdout) == {"out": str(tmp_path), "complete": True}
     assert (tmp_path / "seen").read_text() == "some 4 False"
     with pytest.raises(ConfigError, match="'mine' cannot say what it does"):
-        raise CliRunner().invoke(app, [*words, "--dry-run"]).exception
+        raise train_by_plugin(Mine(), *words, "--dry-run").exception
+
+
+@pytest.mark.parametrize(
+    ("problem", "kind", "says"),
+    [
+        (
+            KeyError("tokens"),
+            PluginError,
+            r"^trainer 'mine' of plugin 'my-package' failed in its train\(\): KeyError: 'tokens'$",
+        ),
+        (RunError("its checkpoint is gone"), RunError, "^its checkpoint is gone$"),
+    ],
+)
+def test_what_a_plugins_trainer_raises_is_told_as_its_own_unless_it_was_attributed(
+    train_by_plugin, tmp_path, problem, kind, says
+):
+    class Raising:
+        async def train(self, toolkit, tasks, out, drain):
+            raise problem
+
+    with pytest.raises(kind, match=says):
+        raise train_by_plugin(Raising(), "--tasks", "some", "-o", str(tmp_path)).exception
