@@ -29,6 +29,8 @@ from sandmle.core.types.trajectory import Trajectory
 
 MODELS: Final = "weak=offline/agent-weak,agent=offline/agent,strong=offline/agent-strong"
 SCAFFOLDS: Final = "react,aide,mle_agent,codeact,single_turn"
+TIMELESS: Final = "plugin.scaffold.mle_agent.show_time=false"
+"""The seconds left, told in a prompt, are other ones in every run."""
 POLL_S: Final = 0.05
 
 
@@ -159,7 +161,7 @@ def main() -> int:
             make = [sys.executable, "-m", "sandmle.cli", "synth", "-n", str(words.count), "-o", str(tasks)]
             subprocess.run(make, check=True, stdout=sys.stderr)
         given = ["--models", words.models, "--scaffolds", words.scaffolds, "--tasks", str(tasks), "-k", str(words.k)]
-        for setting in words.set:
+        for setting in [TIMELESS, *words.set]:
             given += ["--set", setting]
         figures = compare(given, folder, words.kills, random.Random(words.seed))
     print(as_text(figures))

@@ -104,7 +104,9 @@ async def measure(world: World, folder: Path, *, group_size: int, concurrency: i
     async with open_chat_model(toolkit, f"local/{world.policy}") as model, open_crew(toolkit, model) as crew:
         watched = replace(crew, model=WatchedModel(model, work), sandbox=WatchedSandbox(crew.sandbox, work))
         tasks = list(list_tasks(world.tasks))
-        # What is loaded and compiled once is no part of a rollout.
+        # What is loaded and compiled once is no part of a rollout; the first grade also starts its grader.
+        first = tasks[0].layout
+        await crew.grader.grade(first.root, first.sample_submission.read_bytes())
         with open_stage(toolkit, folder / "warm", 1, asyncio.Event()) as stage:
             await stage.play(watched, tasks[:1], 1)
         work.generation.clear()
