@@ -113,7 +113,7 @@ class Attempt:
         # A scaffold that swallowed the failure of the machinery has not thereby played to an end.
         if context.failure is not None:
             raise context.failure
-        return context.stop or StopReason.FINISHED
+        return context.end()
 
     async def _play_through(self, context: RecordingContext) -> None:
         try:

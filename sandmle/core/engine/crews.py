@@ -8,7 +8,7 @@ from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.contracts.scaffold import EpisodeLimits, Scaffold, needed_actions
 from sandmle.core.engine.attempt import Crew
-from sandmle.core.engine.deadlines import deadline, see_through
+from sandmle.core.engine.deadlines import closed_in_the_end, deadline, see_through
 from sandmle.core.engine.environment import Rules
 from sandmle.core.engine.grading import LocalGrader
 from sandmle.core.engine.leases import Leases
@@ -16,7 +16,7 @@ from sandmle.core.engine.recording import Sampling
 from sandmle.core.engine.scoring import open_preset
 from sandmle.core.engine.settings import RunSettings
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import ConfigError, SandboxError
+from sandmle.core.errors import ConfigError, ProviderError, SandboxError
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.sandbox import SandboxLimits
 from sandmle.core.types.trajectory import ActionKind
@@ -66,14 +66,12 @@ async def open_chat_model(toolkit: Toolkit, name: str) -> AsyncIterator[ChatMode
         ConfigError: no such model, or it lacks a key.
     """
     model = toolkit.open_model(name)
-    try:
+    async with closed_in_the_end(model.close, CLOSE_DEADLINE_S, ProviderError, f"closing model {name!r}"):
         lacks: str | None = getattr(model, "lacks", None)
         if lacks is not None:
             # Every reply would fail, and all episodes be left out as if the machinery had failed them.
             raise ConfigError(f"model {name!r} cannot be asked: {lacks}")
         yield model
-    finally:
-        await see_through(model.close(), CLOSE_DEADLINE_S)
 
 
 @asynccontextmanager
@@ -140,7 +138,8 @@ async def started(sandbox: Sandbox, stack: AsyncExitStack) -> Sandbox:
         SandboxError: it cannot be started.
     """
     # close() is registered first: a sandbox that started half has processes to be ended, too.
-    stack.push_async_callback(lambda: see_through(sandbox.close(), CLOSE_DEADLINE_S))
+    closing = closed_in_the_end(sandbox.close, CLOSE_DEADLINE_S, SandboxError, f"closing sandbox {sandbox.name!r}")
+    await stack.enter_async_context(closing)
     async with deadline(START_DEADLINE_S, SandboxError, f"starting sandbox {sandbox.name!r}"):
         await sandbox.start()
     return sandbox

@@ -1,11 +1,14 @@
 """Deadlines on everything awaited outside our own code, and closing that cancellation cannot interrupt."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sandmle.core.errors import InfrastructureError, boundary
+from sandmle.core.errors import InfrastructureError, SandmleError, boundary
+
+log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -45,3 +48,30 @@ async def see_through(closing: Coroutine[Any, Any, None], seconds: float) -> Non
         task.cancel()
     if task.done() and not task.cancelled():
         task.result()
+
+
+@asynccontextmanager
+async def closed_in_the_end(
+    close: Callable[[], Coroutine[Any, Any, None]], seconds: float, error: type[InfrastructureError], doing: str
+) -> AsyncIterator[None]:
+    """See a closing through when the block is left. What went wrong first is what is told, cancellation included.
+
+    Raises:
+        error: the block went well, and closing did not.
+    """
+    try:
+        yield
+    except BaseException:
+        try:
+            await _attributed(close, seconds, error, doing)
+        except SandmleError as later:
+            log.warning("%s", later)
+        raise
+    await _attributed(close, seconds, error, doing)
+
+
+async def _attributed(
+    close: Callable[[], Coroutine[Any, Any, None]], seconds: float, error: type[InfrastructureError], doing: str
+) -> None:
+    with boundary(error, doing):
+        await see_through(close(), seconds)

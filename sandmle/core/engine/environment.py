@@ -5,6 +5,7 @@ A score comes from the grader's typed verdict on the bytes of the submission fil
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -37,6 +38,8 @@ OPEN_DEADLINE_S: Final = 120.0
 RUN_GRACE_S: Final = 180.0
 HEALTH_DEADLINE_S: Final = 300.0
 CLOSE_DEADLINE_S: Final = 180.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +100,14 @@ class Environment:
     async def __aenter__(self) -> "Environment":
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.close()
+    async def __aexit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
+        try:
+            await self.close()
+        except SandboxError as later:
+            # What went wrong first is what is told: a cancellation that became a failure would be tried again.
+            if problem is None:
+                raise
+            log.warning("%s", later)
 
     async def reset(self) -> TaskView:
         """Begin anew: no session yet, and no submission.

@@ -13,26 +13,26 @@ from sandmle.core.contracts.scaffold import EpisodeLimits, EpisodeOver, TaskView
 from sandmle.core.engine.budget import Budget, add_usage
 from sandmle.core.engine.deadlines import deadline
 from sandmle.core.engine.environment import NEED_SESSION, Environment
-from sandmle.core.engine.exchange import (
+from sandmle.core.engine.own_time import BlockedError, OwnTime
+from sandmle.core.engine.soundness import (
     check_action,
     check_messages,
     readable,
     readable_action,
     readable_messages,
 )
-from sandmle.core.engine.own_time import BlockedError, OwnTime
+from sandmle.core.engine.transcript import Transcript
 from sandmle.core.errors import BudgetError, InfrastructureError, ProviderError
 from sandmle.core.types.episode import Timings
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions, ToolSpec, Usage
+from sandmle.core.types.score import Medal
 from sandmle.core.types.trajectory import (
     Action,
     FeedbackMode,
     Observation,
-    Segment,
     Step,
     StopReason,
     Trajectory,
-    TranscriptEntry,
 )
 
 LLM_BACKSTOP: Final = 4.0
@@ -102,7 +102,7 @@ class RecordingContext:
         self._began = clock()
         self._waited_before_s = self._waited_s()
         self._rng = random.Random(derived(sampling.rng_seed, view.task_id, slot, "scaffold"))
-        self._segments: list[list[TranscriptEntry]] = []
+        self._transcript = Transcript()
         self._steps: list[Step] = []
         self._turns = 0
         self._llm_s = 0.0
@@ -152,7 +152,7 @@ class RecordingContext:
         self._refuse_when_over()
         with self.own_time.standing_still():
             async with self._acting:
-                return await self._act(readable_action(action))
+                return _without_scores(await self._act(readable_action(action)))
 
     async def _ask(self, messages: Sequence[Message], stop: tuple[str, ...], tools: tuple[ToolSpec, ...]) -> ModelReply:
         if self._turns >= self._limits.max_turns:
@@ -168,20 +168,21 @@ class RecordingContext:
             tools=tools,
             timeout_s=self._sampling.llm_timeout_s,
         )
-        conversation = self._with_own_ids(messages)
+        conversation = self._transcript.with_own_ids(messages)
         began = self._clock()
         try:
             async with deadline(LLM_BACKSTOP * options.timeout_s, ProviderError, f"asking {self._model.name}"):
                 reply = readable(await self._model.reply(conversation, options))
+            self._budget.charge(self._view.task_id, self._slot, reply)
         except InfrastructureError as problem:
             self.failure = problem
             raise
         finally:
             self._llm_s += self._clock() - began
-        self._budget.charge(self._view.task_id, self._slot, reply)
         if reply.finish_reason == "context":
             raise self._over(StopReason.CONTEXT)
-        self._record(conversation, reply, turn)
+        self._transcript.add(conversation, reply, turn)
+        self.usage = add_usage(self.usage, reply.usage)
         return reply
 
     async def _act(self, action: Action) -> Observation:
@@ -204,10 +205,14 @@ class RecordingContext:
             raise self._over(result.reason)
         return result.observation
 
+    def end(self) -> StopReason:
+        """Have nothing more be asked or done: the scaffold has returned, and may have left a task of its own behind."""
+        self.stop = self.stop or StopReason.FINISHED
+        return self.stop
+
     def trajectory(self) -> Trajectory:
         """What has been recorded so far."""
-        segments = tuple(Segment(entries=tuple(entries)) for entries in self._segments)
-        return Trajectory(segments=segments, steps=tuple(self._steps))
+        return Trajectory(segments=self._transcript.segments, steps=tuple(self._steps))
 
     def timings(self) -> Timings:
         """Where the time since the environment began to open went."""
@@ -263,42 +268,18 @@ class RecordingContext:
         self.stop = self.stop or reason
         return EpisodeOver(self.stop)
 
-    def _with_own_ids(self, messages: Sequence[Message]) -> tuple[Message, ...]:
-        """The conversation with what was sampled for each of the policy's own turns that stand in it unchanged."""
-        current = self._segments[-1] if self._segments else []
-        said = [_own(entry) for entry in current]
-        if tuple(said) == tuple(messages[: len(said)]):
-            kept, rest = said, messages[len(said) :]
-        else:
-            kept, rest = [], messages
-        # Messages are equal whatever ids they carry.
-        remembered = (one for entries in self._segments for one in map(_own, entries))
-        own = {one: one for one in remembered if one.token_ids or one.reasoning}
-        bare = (replace(one, token_ids=None, reasoning=None) if _is_dressed(one) else one for one in rest)
-        return (*kept, *(own.get(one, one) if one.role == "assistant" else one for one in bare))
 
-    def _record(self, conversation: tuple[Message, ...], reply: ModelReply, turn: int) -> None:
-        """Extend the last segment when the conversation only grew; begin a new one when it was edited."""
-        current = self._segments[-1] if self._segments else []
-        said = tuple(entry.message for entry in current)
-        if not current or conversation[: len(said)] != said:
-            current, said = [], ()
-            self._segments.append(current)
-        current.extend(TranscriptEntry(message=message) for message in conversation[len(said) :])
-        answer = Message(role="assistant", content=reply.text, tool_calls=reply.tool_calls)
-        # Whether it was paid for earlier is no part of what happened: a replayed trajectory is the same.
-        current.append(TranscriptEntry(message=answer, reply=replace(reply, cached=False), turn=turn))
-        self.usage = add_usage(self.usage, reply.usage)
-
-
-def _own(entry: TranscriptEntry) -> Message:
-    # Ids and reasoning stand in the record once, with the reply; here they rejoin the message.
-    reply = entry.reply
-    # Most replies bring neither; a copy of every turn at every turn is what long episodes would take longest for.
-    if reply is None or (reply.sampled_ids is None and reply.reasoning is None):
-        return entry.message
-    return replace(entry.message, token_ids=reply.sampled_ids, reasoning=reply.reasoning)
-
-
-def _is_dressed(message: Message) -> bool:
-    return message.token_ids is not None or message.reasoning is not None
+def _without_scores(seen: Observation) -> Observation:
+    """What a scaffold is given: one that chose by hidden scores would be told more than its agent may know."""
+    if seen.grade is None:
+        return seen
+    unscored = replace(
+        seen.grade,
+        score=None,
+        public_score=None,
+        medal=Medal.NONE,
+        above_median=False,
+        human_rank=None,
+        report=None,
+    )
+    return replace(seen, grade=unscored)

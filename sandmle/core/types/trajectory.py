@@ -51,7 +51,7 @@ class Observation:
     cell: CellStatus | None = None
     """How the cell ended, for `run_code`."""
     grade: Grade | None = None
-    """The full verdict, for the record; only `text` reaches the agent."""
+    """The full verdict, for the record; only `text` reaches the agent, and its scaffold is told of validity alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from sandmle.core.engine.exchange import readable
+from sandmle.core.engine.soundness import readable
 from sandmle.core.errors import ConfigError, ProviderError, boundary, nearest
 from sandmle.core.types.message import Message, ModelReply, ReplyOptions
 from sandmle.plugins.llms.cache import ReplyCache, key_of

@@ -152,6 +152,24 @@ async def test_asking_in_several_tasks_when_the_turns_run_out_is_no_failure(stag
     assert (episode.outcome, episode.stop_reason) == (Outcome.UNSCORED, StopReason.MAX_TURNS)
 
 
+async def test_a_task_that_a_scaffold_leaves_behind_asks_and_does_nothing_more(stage, play, puppets):
+    left = []
+
+    class Leaving(puppets["scaffold"]):
+        async def run(self, episode):
+            left.append(asyncio.create_task(self.goes_on(episode)))
+
+        async def goes_on(self, episode):
+            await asyncio.sleep(0)
+            await episode.ask([Message(role="user", content="go")])
+
+    model = puppets["model"](GOLD)
+    (episode,) = (await play(stage.crew(GOLD, model=model, scaffold=Leaving()))).episodes
+    assert episode.stop_reason is StopReason.FINISHED
+    assert [type(one).__name__ for one in await asyncio.gather(*left, return_exceptions=True)] == ["EpisodeOver"]
+    assert (model.asked, episode.trajectory.replies()) == ([], [])
+
+
 async def test_they_count_as_no_failure_of_the_infrastructure(stage, play, puppets, tmp_path):
     def trip(episode):
         raise KeyError("oops")

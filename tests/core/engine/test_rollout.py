@@ -6,14 +6,15 @@ from dataclasses import replace
 import pytest
 
 from sandmle.core.contracts.scaffold import EpisodeOver
+from sandmle.core.engine.budget import Budget
 from sandmle.core.engine.rollout import FAILURES_IN_A_ROW
 from sandmle.core.engine.store import read_episodes
-from sandmle.core.errors import ProviderError, SandboxError
+from sandmle.core.errors import ProviderError, SandboxError, StoreError
 from sandmle.core.hooks.events import EpisodeFinished, InfrastructureFailed
 from sandmle.core.types.episode import Outcome
 from sandmle.core.types.message import Message
 from sandmle.core.types.score import Medal
-from sandmle.core.types.trajectory import StopReason
+from sandmle.core.types.trajectory import Action, ActionKind, FeedbackMode, StopReason
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -160,6 +161,45 @@ async def test_a_scaffold_that_swallows_an_infrastructure_failure_has_not_played
 
     played = await play(stage.crew(("break",), scaffold=Swallowing()), retries=0)
     assert played.episodes[0].outcome is Outcome.INFRASTRUCTURE
+
+
+async def test_spending_that_cannot_be_recorded_is_no_end_of_an_episode_although_its_scaffold_swallows_it(
+    stage, play, puppets
+):
+    def cannot_write(charge):
+        raise StoreError("cannot write usage.jsonl: No space left on device")
+
+    class Swallowing(puppets["scaffold"]):
+        async def run(self, episode):
+            try:
+                await super().run(episode)
+            except StoreError:
+                return
+
+    crew = stage.crew(GOLD, scaffold=Swallowing(), budget=Budget(record=cannot_write))
+    played = await play(crew, retries=0)
+    assert [one.kind for one in played.failures] == ["StoreError"]
+    assert played.episodes[0].outcome is Outcome.INFRASTRUCTURE
+
+
+@pytest.mark.parametrize("feedback", list(FeedbackMode))
+async def test_a_scaffold_is_told_of_validity_and_only_the_record_of_the_scores(stage, play, puppets, feedback):
+    told = []
+
+    class Looking(puppets["scaffold"]):
+        async def run(self, episode):
+            for code in ("write 0.05", "submit", "junk", "submit"):
+                kind = ActionKind.SUBMIT if code == "submit" else ActionKind.RUN_CODE
+                told.append((await episode.act(Action(kind=kind, code=code))).grade)
+
+    played = await play(stage.crew(GOLD, scaffold=Looking(), rules=stage.rules(feedback)))
+    assert [told[at].valid for at in (1, 3)] == [True, False]
+    assert "id" in told[3].problem
+    assert {(one.score, one.public_score, one.medal, one.human_rank) for one in (told[1], told[3])} == {
+        (None, None, Medal.NONE, None)
+    }
+    recorded = played.episodes[0].trajectory.steps[1].observation.grade
+    assert (recorded.score, recorded.medal) == (0.05, Medal.GOLD)
 
 
 async def test_a_scaffold_may_end_an_episode_for_a_reason_of_its_own(stage, play, puppets):

@@ -1,4 +1,4 @@
-"""What passes between a scaffold and its episode: can a request be served, and can a reply be written down? Pure.
+"""Soundness of what passes between a scaffold and its episode: can it be served, and can it be written down? Pure.
 
 A request that cannot be served is the scaffold's failure and nobody else's.
 """
