@@ -5,9 +5,9 @@ deadline ends those. Python's own executor waits for them for ever when the even
 """
 
 import os
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -31,8 +31,10 @@ class LooseThreads(ThreadPoolExecutor):
 
     def __init__(self) -> None:
         super().__init__(max_workers=1)
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
+        self._jobs: deque[Callable[[], None] | None] = deque()
+        self._changed = threading.Condition()
+        """Held while jobs are put down or taken up."""
+        self._idle = 0
         self._workers: list[threading.Thread] = []
         self._busy_since: dict[int, float] = {}
         """When each thread at work began what it is doing."""
@@ -40,10 +42,14 @@ class LooseThreads(ThreadPoolExecutor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have `fn` called in a thread; one is started where none is idle."""
         future: Future[T] = Future()
-        self._jobs.put(partial(_do, future, partial(fn, *args, **kwargs)))
-        if not self._idle.acquire(blocking=False) and len(self._workers) < MOST + self._held_up():
-            worker = threading.Thread(target=self._work, name=f"loose-{len(self._workers)}", daemon=True)
-            self._workers.append(worker)
+        with self._changed:
+            self._jobs.append(partial(_do, future, partial(fn, *args, **kwargs)))
+            self._changed.notify()
+            is_short = len(self._jobs) > self._idle and len(self._workers) < MOST + self._held_up()
+            if is_short:
+                worker = threading.Thread(target=self._work, name=f"loose-{len(self._workers)}", daemon=True)
+                self._workers.append(worker)
+        if is_short:
             worker.start()
         return future
 
@@ -51,8 +57,9 @@ class LooseThreads(ThreadPoolExecutor):
         """End the idle threads; wait a little for the others, and leave them behind."""
         super().shutdown(wait=False)
         until = time.monotonic() + (CLOSING_S if wait else 0.0)
-        for _ in self._workers:
-            self._jobs.put(None)
+        with self._changed:
+            self._jobs.extend(None for _ in self._workers)
+            self._changed.notify_all()
         for worker in self._workers:
             worker.join(max(0.0, until - time.monotonic()))
 
@@ -62,11 +69,17 @@ class LooseThreads(ThreadPoolExecutor):
 
     def _work(self) -> None:
         number = threading.get_ident()
-        while (job := self._jobs.get()) is not None:
+        while (job := self._next()) is not None:
             self._busy_since[number] = time.monotonic()
             job()
             del self._busy_since[number]
-            self._idle.release()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            self._idle += 1
+            self._changed.wait_for(lambda: self._jobs)
+            self._idle -= 1
+            return self._jobs.popleft()
 
 
 def _do(future: Future[T], call: Callable[[], T]) -> None:

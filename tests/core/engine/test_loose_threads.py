@@ -80,6 +80,26 @@ def test_there_are_no_more_than_so_many_but_for_those_held_up(threads, monkeypat
     assert all(one.result(60) for one in waiting)
 
 
+def test_jobs_that_had_to_wait_leave_nobody_counted_as_idle(threads, monkeypatch):
+    monkeypatch.setattr(loose_threads, "MOST", 2)
+    for _ in range(2):
+        held = threading.Event()
+        under_way = [threads.submit(held.wait) for _ in range(2)]
+        queued = [threads.submit(str, number) for number in range(3)]
+        held.set()
+        assert [one.result(60) for one in (*under_way, *queued)] == [True, True, "0", "1", "2"]
+    held = threading.Event()
+    under_way = [threads.submit(held.wait) for _ in range(2)]
+    while len(threads._busy_since) < 2:
+        pass
+    monkeypatch.setattr(loose_threads, "HELD_UP_S", -1.0)
+    try:
+        assert threads.submit(str, 1).result(20) == "1"
+    finally:
+        held.set()
+    assert all(one.result(60) for one in under_way)
+
+
 def test_what_was_cancelled_before_its_turn_is_not_done(threads, monkeypatch):
     monkeypatch.setattr(loose_threads, "MOST", 1)
     held, done = threading.Event(), []
