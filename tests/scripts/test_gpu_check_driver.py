@@ -1,5 +1,6 @@
 """The driver of the GPU check: stages fail, hang and run out of time, and what was found is there nevertheless."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -88,10 +89,18 @@ def test_a_stage_that_hangs_is_ended_with_its_children(driver, tmp_path: Path):
     hang = (
         f"import subprocess; c = subprocess.Popen(['sleep', '60']); open({str(pid)!r}, 'w').write(str(c.pid)); c.wait()"
     )
-    well, document = driver({"one": hang, "two": ""}, limit_s=3)
+    well, document = driver({"one": hang, "two": ""}, limit_s=8)
     assert not well
     assert {name: one["verdict"] for name, one in document["stages"].items()} == {"one": "FAILED", "two": "ok"}
-    assert not Path(f"/proc/{pid.read_text()}").exists() or "Z" in Path(f"/proc/{pid.read_text()}/stat").read_text()
+    stat = Path(f"/proc/{pid.read_text()}/stat")
+    # What was killed needs a processor to end, and somebody to reap it.
+    for _ in range(600):
+        with contextlib.suppress(OSError):
+            if stat.read_text().rpartition(")")[2].split()[0] != "Z":
+                time.sleep(0.05)
+                continue
+        return
+    pytest.fail("a child of the stage is still there")
 
 
 def test_a_stage_that_runs_beside_others_is_waited_for(driver):
@@ -142,7 +151,7 @@ def test_an_ended_script_leaves_nothing_behind(tmp_path: Path):
     assert process.stdout is not None
     assert process.stdout.readline().startswith("--- tasks")
     process.terminate()
-    assert process.wait(30) == 143
+    assert process.wait(120) == 143
     process.stdout.close()
     assert list(tmp_path.glob("sandmle-gpu-*")) == []
 

@@ -95,7 +95,8 @@ async def test_an_opening_that_nobody_waited_for_is_ended_with_the_environment(o
 
 async def test_waiting_for_a_session_opened_ahead_counts_as_its_start(open_environment, puppet_sandbox):
     environment = await open_environment()
-    puppet_sandbox.opening_s = 0.2
+    # Long, so that a busy machine does not get from the one line to the other only when it is over.
+    puppet_sandbox.opening_s = 0.6
     environment.open_ahead()
     await environment.open()
     waited_s = environment.seconds["start"]

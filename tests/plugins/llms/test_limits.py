@@ -99,9 +99,9 @@ async def test_it_never_falls_below_one_nor_rises_above_the_most(clock):
 
 async def test_nothing_is_sent_while_the_provider_wants_to_be_left_alone():
     limit = AdaptiveLimit(2, 5)
-    limit.rate_limited(0.0, 0.05)
     loop = asyncio.get_running_loop()
     began = loop.time()
+    limit.rate_limited(0.0, 0.05)
     await limit.rested()
     assert loop.time() - began >= 0.045
 
