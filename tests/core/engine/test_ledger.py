@@ -1,58 +1,22 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sandmle.core.conformance.copying import copying_draft
 from sandmle.core.engine.ledger import LedgerLine, count_rejections, open_corpus, read_ledger
 from sandmle.core.engine.tasks import write_task
 from sandmle.core.errors import RunError
-from sandmle.core.types.score import Direction, Prediction
 from sandmle.core.types.synthesis import TaskDraft
-from sandmle.core.types.task import (
-    MetricRecord,
-    Provenance,
-    RowCounts,
-    SubmissionFormat,
-    TaskSpec,
-    ThresholdRecord,
-)
 
 SETTINGS = {"rng_seed": 7, "synthesis": {"model": "offline/roles"}}
 
 
-def draft(task_id: str, index: int = 0) -> TaskDraft:
-    spec = TaskSpec(
-        task_id=task_id,
-        title=f"Title of {task_id}",
-        domain="tests",
-        modality="tabular",
-        task_type="regression",
-        rule_family="identity",
-        noise_families=("none",),
-        metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
-        submission=SubmissionFormat(id_column="id", target_columns=("y",), prediction=Prediction.VALUE),
-        rows=RowCounts(train=50, public_board=1, private_board=1),
-        dna={},
-        thresholds=ThresholdRecord(gold=0.1, silver=0.2, bronze=0.4, median=0.5),
-        solutions=(),
-        checks_passed=(),
-        provenance=Provenance(
-            generator_model="by hand",
-            rng_seed=0,
-            index=index,
-            seed_id="s",
-            prompt_sha256={},
-            versions={},
-            content_sha256={},
-        ),
-    )
-    public = {name: b"id,y\n1,2\n" for name in ("train.csv", "test.csv", "sample_submission.csv")}
-    return TaskDraft(
-        spec=spec,
-        description="x",
-        public=public,
-        private={"answers.csv": b"id,y,board\n1,2,private\n", "leaderboard.csv": b"rank,score\n1,0.1\n"},
-    )
+def draft(task_id: str) -> TaskDraft:
+    made = copying_draft(task_id)
+    provenance = made.spec.provenance.model_copy(update={"seed_id": "s"})
+    return replace(made, spec=made.spec.model_copy(update={"title": f"Title of {task_id}", "provenance": provenance}))
 
 
 def line(index: int, task_id: str | None = None, check: str | None = "leak-probe") -> LedgerLine:
@@ -166,6 +130,19 @@ def test_a_damaged_line_is_named(tmp_path: Path, damage: str) -> None:
     path.write_text(damage + path.read_text())
     with pytest.raises(RunError, match="line 1"):
         read_ledger(tmp_path)
+
+
+def test_a_ledger_that_names_a_path_moves_nothing_of_the_users(tmp_path: Path) -> None:
+    root = tmp_path / "downloaded" / "corpus"
+    with open_corpus(root, SETTINGS):
+        pass
+    (root / ".staging").mkdir()
+    (tmp_path / "downloaded" / "thesis").mkdir()
+    hostile = line(0).model_copy(update={"task_id": "../thesis", "check": None})
+    (root / "ledger.jsonl").write_text(json.dumps(hostile.model_dump()) + "\n")
+    with pytest.raises(RunError, match="line 1: not a ledger line"), open_corpus(root, SETTINGS):
+        pass
+    assert (tmp_path / "downloaded" / "thesis").is_dir()
 
 
 def test_an_edited_order_is_named(tmp_path: Path) -> None:

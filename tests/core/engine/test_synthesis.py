@@ -13,6 +13,7 @@ import pluggy
 import pytest
 from pydantic import BaseModel
 
+from sandmle.core.conformance.copying import copying_draft
 from sandmle.core.engine.ledger import read_ledger
 from sandmle.core.engine.settings import Settings
 from sandmle.core.engine.synthesis import (
@@ -25,22 +26,14 @@ from sandmle.core.engine.synthesis import (
     synthesize,
 )
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import RunError, SandboxError, UsageError
+from sandmle.core.errors import PluginError, RunError, SandboxError, UsageError
 from sandmle.core.hooks import hookspecs
 from sandmle.core.hooks.events import DraftFinished
 from sandmle.core.hooks.manager import Plugins
 from sandmle.core.hooks.registry import Kind, Registered, Registry, Spec
 from sandmle.core.types.message import ModelReply, Usage
-from sandmle.core.types.score import Direction, Prediction
 from sandmle.core.types.synthesis import Seed, TaskDraft, TaskProblem
-from sandmle.core.types.task import (
-    MetricRecord,
-    Provenance,
-    RowCounts,
-    SubmissionFormat,
-    TaskSpec,
-    ThresholdRecord,
-)
+from sandmle.core.types.task import TaskSpec
 
 SEED = Seed(
     seed_id="s0", title="Seed", modality="tabular", task_type="regression", metric="rmse", dna={"rows": 9}, source="-"
@@ -66,35 +59,18 @@ def make_toolkit(workers: int = 2, seeds: int = 3, **synthesis: object) -> Toolk
 
 def make_draft(assignment: Assignment, accepted: tuple[TaskSpec, ...]) -> TaskDraft:
     """A task whose bytes tell everything that the draft was allowed to know."""
-    spec = TaskSpec(
-        task_id=f"task-{assignment.index}",
-        title=f"Task {assignment.index}",
-        domain="tests",
-        modality="tabular",
-        task_type="regression",
-        rule_family="identity",
-        noise_families=("none",),
-        metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
-        submission=SubmissionFormat(id_column="id", target_columns=("y",), prediction=Prediction.VALUE),
-        rows=RowCounts(train=50, public_board=1, private_board=1),
-        dna={},
-        thresholds=ThresholdRecord(gold=0.1, silver=0.2, bronze=0.4, median=0.5),
-        solutions=(),
-        checks_passed=(),
-        provenance=Provenance(
-            generator_model="by hand",
-            rng_seed=assignment.corpus_rng_seed,
-            index=assignment.index,
-            seed_id=assignment.seed.seed_id,
-            prompt_sha256={},
-            versions={},
-            content_sha256={},
-        ),
-    )
     known = f"{assignment.rng_seed} {assignment.titles} {[other.task_id for other in accepted]}"
-    public = {name: b"id,y\n1,2\n" for name in ("train.csv", "test.csv", "sample_submission.csv")}
-    private = {"answers.csv": b"id,y,board\n1,2,private\n", "leaderboard.csv": b"rank,score\n1,0.1\n"}
-    return TaskDraft(spec=spec, description=known, public=public, private=private)
+    made = copying_draft(f"task-{assignment.index}", description=known)
+    whence = {
+        "rng_seed": assignment.corpus_rng_seed,
+        "index": assignment.index,
+        "seed_id": assignment.seed.seed_id,
+    }
+    changes = {
+        "title": f"Task {assignment.index}",
+        "provenance": made.spec.provenance.model_copy(update=whence),
+    }
+    return replace(made, spec=made.spec.model_copy(update=changes))
 
 
 class Drafter:
@@ -253,6 +229,22 @@ async def test_cancelling_ends_every_draft_under_way(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await work
     assert drafter.at_once == 0
+
+
+async def test_what_went_wrong_first_is_said_and_not_what_it_ended(tmp_path: Path) -> None:
+    class Failing(Drafter):
+        async def draft(self, assignment: Assignment) -> DraftOutcome:
+            if assignment.index == 0:
+                # The other draft is under way by then.
+                await asyncio.sleep(0.01)
+                raise PluginError("the first")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise PluginError("of being ended")
+
+    with pytest.raises(PluginError, match="the first"):
+        await make(tmp_path, Failing())
 
 
 async def test_other_settings_are_refused_but_workers_may_change(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from sandmle.core.conformance.copying import copying_draft
 from sandmle.core.engine.answers import parse_answers
 from sandmle.core.engine.board_csv import parse_board
 from sandmle.core.engine.board_files import score_column, second_column
@@ -23,14 +24,7 @@ from sandmle.core.engine.boards import PositionBoard, medal_of, medal_rule
 from sandmle.core.engine.grading_worker import Material, grade
 from sandmle.core.errors import BoardError
 from sandmle.core.types.score import Direction, Medal, Prediction
-from sandmle.core.types.task import (
-    MetricRecord,
-    Provenance,
-    RowCounts,
-    SubmissionFormat,
-    TaskSpec,
-    ThresholdRecord,
-)
+from sandmle.core.types.task import MetricRecord, SubmissionFormat, ThresholdRecord
 from sandmle.plugins.exchange.tasks.bundling import SCORING, grader_source
 from sandmle.plugins.exchange.tasks.material import template
 
@@ -49,31 +43,8 @@ SIZES = ("1", "10", "2")
 
 def material(task_id, metric, truth, prediction=Prediction.VALUE, classes=()):
     form = SubmissionFormat(id_column="id", target_columns=("weight",), prediction=prediction, classes=classes)
-    spec = TaskSpec(
-        task_id=task_id,
-        title="Fuzz",
-        domain="orchards",
-        modality="tabular",
-        task_type="regression",
-        rule_family="none",
-        noise_families=(),
-        metric=metric,
-        submission=form,
-        rows=RowCounts(train=1, public_board=2, private_board=6),
-        dna={},
-        thresholds=ThresholdRecord(**THRESHOLDS),
-        solutions=(),
-        checks_passed=(),
-        provenance=Provenance(
-            generator_model="hand",
-            rng_seed=0,
-            index=0,
-            seed_id="none",
-            prompt_sha256={},
-            versions={},
-            content_sha256={},
-        ),
-    )
+    changes = {"metric": metric, "submission": form, "thresholds": ThresholdRecord(**THRESHOLDS)}
+    spec = copying_draft(task_id).spec.model_copy(update=changes)
     rows = [f"{name},{value},{'private' if name in PRIVATE else 'public'}" for name, value in truth.items()]
     answers = ("id,weight,board\n" + "\n".join(rows) + "\n").encode()
     board = PositionBoard(second_column(parse_board(BOARD.encode())), Direction.MINIMIZE)

@@ -5,18 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandmle.core.conformance.copying import copying_draft
 from sandmle.core.engine.tasks import write_task as write_draft
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.score import Direction, Prediction
 from sandmle.core.types.synthesis import TaskDraft
-from sandmle.core.types.task import (
-    MetricRecord,
-    Provenance,
-    RowCounts,
-    SubmissionFormat,
-    TaskSpec,
-    ThresholdRecord,
-)
+from sandmle.core.types.task import MetricRecord, RowCounts, SubmissionFormat, ThresholdRecord
 
 
 @dataclass(frozen=True)
@@ -113,41 +107,23 @@ def write_task(folder: Path, kind: Kind, task_id: str, *, modality: str = "tabul
         f"{place + 1},{best + step * place:.5f}\n" for place in range(20)
     )
     scores = [float(line.split(",")[1]) for line in board.split()[1:]]
-    spec = TaskSpec(
-        task_id=task_id,
-        title=f"Guess the {task_id}: 'quoted'",
-        domain="orchards",
-        modality=modality,  # type: ignore[arg-type]
-        task_type="multilabel"
-        if kind.prediction is Prediction.LABELS
-        else "classification"
-        if kind.classes
-        else "regression",
-        rule_family="hand-written",
-        noise_families=(),
-        metric=MetricRecord(name=kind.metric, direction=direction),
-        submission=SubmissionFormat(
+    task_type = "classification" if kind.classes else "regression"
+    changes = {
+        "title": f"Guess the {task_id}: 'quoted'",
+        "modality": modality,
+        "task_type": "multilabel" if kind.prediction is Prediction.LABELS else task_type,
+        "metric": MetricRecord(name=kind.metric, direction=direction),
+        "submission": SubmissionFormat(
             id_column="row_id",
             target_columns=kind.targets,
             prediction=kind.prediction,
             classes=parts.get("classes", kind.classes),
         ),
-        rows=RowCounts(train=3, public_board=8, private_board=16),
-        dna={},
-        thresholds=parts.get("thresholds")
+        "rows": RowCounts(train=3, public_board=8, private_board=16),
+        "thresholds": parts.get("thresholds")
         or ThresholdRecord(gold=scores[1], silver=scores[3], bronze=scores[7], median=(scores[9] + scores[10]) / 2),
-        solutions=(),
-        checks_passed=(),
-        provenance=Provenance(
-            generator_model="hand",
-            rng_seed=0,
-            index=0,
-            seed_id="none",
-            prompt_sha256={},
-            versions={},
-            content_sha256={},
-        ),
-    )
+    }
+    spec = copying_draft(task_id).spec.model_copy(update=changes)
     test = "row_id,weight\n" + "".join(f"{100 + row},{row}\n" for row in range(ROWS))
     public = {
         "train.csv": b"row_id,weight,target\n1,2,3\n",
