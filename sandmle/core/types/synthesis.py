@@ -167,14 +167,3 @@ class Evidence:
     """Tasks accepted so far, for the near-duplicate check."""
     extra: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Room for what a plugin's own role measured."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
-    """A draft that did not become a task."""
-
-    index: int
-    seed_id: str
-    problem: TaskProblem
-    tries: Mapping[str, int]
-    """Role name to the number of answers it gave."""

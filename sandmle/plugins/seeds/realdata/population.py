@@ -69,11 +69,6 @@ def references(modality: str) -> tuple[Reference, ...]:
     return tuple(members)
 
 
-def baseline_names(modality: str) -> tuple[str, ...]:
-    """Names of the members that a table of baselines shows."""
-    return tuple(f"{VIEWS[modality][0]}-{model}" for model in BASELINES)
-
-
 def _member(view: str, model: str, share: float) -> Reference:
     rows = "" if share == 1.0 else f"-{share:.0%}-of-rows".replace("%", "pc")
     return Reference(name=f"{view}-{model}{rows}", view=view, model=model, share=share)
