@@ -31,7 +31,7 @@ class TreeEntry:
 
 
 def hash_tree(root: Path) -> Iterator[TreeEntry]:
-    """Every file below a directory, in order of names; folders alone are no entries.
+    """Every file below a directory, in order of names; a folder is an entry, ending in a slash, if it is empty.
 
     Raises:
         TaskError: it is not a directory of its own, holds more than may be read, or cannot be read.
@@ -78,6 +78,8 @@ def _names(root: Path, below: str, depth: int) -> Iterator[str]:
         raise TaskError(f"{root} has folders more than {MAX_DEPTH} deep")
     with os.scandir(root / below) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
+    if below and not found:
+        yield f"{below}/"
     for entry in found:
         name = f"{below}/{entry.name}" if below else entry.name
         if entry.is_dir(follow_symlinks=False):
@@ -88,6 +90,8 @@ def _names(root: Path, below: str, depth: int) -> Iterator[str]:
 
 def _hashed(root: Path, name: str, most: int) -> tuple[TreeEntry, int]:
     path = root / name
+    if name.endswith("/"):
+        return TreeEntry(name=name, sha256="", fault=""), 0
     if not stat.S_ISREG(path.lstat().st_mode):
         return TreeEntry(name=name, sha256="", fault=NOT_REGULAR), 0
     digest, size = hashlib.sha256(), 0

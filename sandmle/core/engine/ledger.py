@@ -14,19 +14,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sandmle.core.engine.file_trees import read_regular
 from sandmle.core.engine.line_log import LineLog, open_log
 from sandmle.core.engine.tasks import read_spec, write_task
-from sandmle.core.errors import RunError, StoreError, boundary
+from sandmle.core.errors import RunError, StoreError, TaskError, boundary
 from sandmle.core.types.synthesis import TaskDraft
-from sandmle.core.types.task import TaskSpec
+from sandmle.core.types.task import TASK_ID_PATTERN, TaskSpec
 
 LEDGER_NAME: Final = "ledger.jsonl"
 SETTINGS_NAME: Final = "synthesis.toml"
+MAX_RECORD_BYTES: Final = 512 * 2**20
+"""Of a ledger or of settings: text that is read whole."""
 _STAGING: Final = ".staging"
 _LOCK: Final = ".lock"
 
@@ -40,8 +43,8 @@ class LedgerLine(BaseModel):
     seed_id: str
     rng_seed: int
     """Of this draft, derived from the corpus' rng seed and `index`."""
-    task_id: str | None
-    """None when rejected."""
+    task_id: Annotated[str, Field(pattern=TASK_ID_PATTERN)] | None
+    """None when rejected; never a path, since folders of this name are moved."""
     check: str | None
     """The check, or `role:NAME`, that rejected it; None when accepted."""
     detail: str
@@ -124,12 +127,15 @@ def read_ledger(root: Path) -> tuple[LedgerLine, ...]:
     """The ledger of a corpus; a torn last line (of a killed writer) is left out.
 
     Raises:
-        RunError: another line is damaged, or indices are not 0, 1, 2...
-        StoreError: the file cannot be read.
+        RunError: another line is damaged, indices are not 0, 1, 2..., or it is no regular file that can be read.
     """
     path = root / LEDGER_NAME
-    with boundary(StoreError, f"reading {path}"):
-        content = path.read_bytes() if path.exists() else b""
+    try:
+        content = read_regular(path, MAX_RECORD_BYTES)
+    except FileNotFoundError:
+        content = b""
+    except TaskError as problem:
+        raise RunError(str(problem)) from problem
     lines: list[LedgerLine] = []
     for number, raw in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
         try:

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from itertools import combinations
 from typing import Final
 
+from sandmle.core.engine.file_trees import MAX_FILE_BYTES, read_regular
 from sandmle.core.engine.tasks import Task
 from sandmle.core.errors import TaskError
 
@@ -73,10 +74,10 @@ def alike_tasks(tasks: Sequence[Task], on_task: Callable[[int], None] = lambda d
 def _read(task: Task, name: str) -> str:
     path = task.layout.root / name
     try:
-        return path.read_text("utf-8")
+        return read_regular(path, MAX_FILE_BYTES).decode("utf-8")
     except FileNotFoundError:
         return ""
-    except (OSError, UnicodeDecodeError) as problem:
+    except UnicodeDecodeError as problem:
         raise TaskError(f"cannot read {path}: {problem}") from problem
 
 
@@ -85,7 +86,10 @@ def _number(text: str) -> int:
 
 
 def _pieces(text: str) -> frozenset[int]:
+    """None of a text without words, which is like no other."""
     words = _WORD.findall(text.lower())
+    if not words:
+        return frozenset()
     return frozenset(_number(" ".join(words[at : at + SHINGLE])) for at in range(max(1, len(words) - SHINGLE + 1)))
 
 
@@ -114,6 +118,8 @@ def _near(how: str, pieces: Mapping[str, frozenset[int]]) -> Iterator[Alike]:
     """Pairs whose pieces are the same for the most part, found by fingerprints that meet."""
     meeting: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for name, some in pieces.items():
+        if not some:
+            continue
         prints = [min(one * factor % _PRIME for one in some) for factor in _FACTORS]
         for start in range(0, HASHES, BAND):
             meeting[start, *prints[start : start + BAND]].append(name)

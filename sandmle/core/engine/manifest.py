@@ -8,15 +8,17 @@ workers, on load or on kills. Nothing of a corpus is run or followed while it is
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sandmle.core.engine.file_trees import read_regular
-from sandmle.core.engine.ledger import LEDGER_NAME, SETTINGS_NAME, LedgerLine, read_ledger
+from sandmle.core.engine.ledger import LEDGER_NAME, MAX_RECORD_BYTES, SETTINGS_NAME, LedgerLine, read_ledger
+from sandmle.core.engine.plain import plain
 from sandmle.core.engine.role_budget import USAGE_NAME
 from sandmle.core.engine.tasks import verify_task
 from sandmle.core.errors import RunError, StoreError, TaskError, boundary
@@ -25,8 +27,8 @@ from sandmle.core.types.task import TASK_ID_PATTERN, TaskLayout
 
 MANIFEST_NAME: Final = "manifest.json"
 MAX_MANIFEST_BYTES: Final = 64 * 2**20
-MAX_RECORD_BYTES: Final = 512 * 2**20
-"""Of a ledger or of settings: text that is read whole."""
+MOST_SHOWN: Final = 120
+"""Characters of a name that is not one of ours."""
 _OWN_FILES: Final = (MANIFEST_NAME, LEDGER_NAME, SETTINGS_NAME, USAGE_NAME)
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -90,7 +92,7 @@ def verify_corpus(root: Path, expected: str | None = None) -> Verification:
         )
     try:
         content = read_regular(root / MANIFEST_NAME, MAX_MANIFEST_BYTES)
-        manifest = Manifest.model_validate_json(content)
+        manifest = _parsed(content)
     except FileNotFoundError as problem:
         raise TaskError(
             f"{root} has no {MANIFEST_NAME} to hold it against; for a corpus of yours, the `sandmle synth` that made "
@@ -98,13 +100,33 @@ def verify_corpus(root: Path, expected: str | None = None) -> Verification:
         ) from problem
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the document"
+        place = plain(".".join(map(str, first["loc"])))[:MOST_SHOWN] or "the document"
         raise TaskError(f"{root / MANIFEST_NAME}: {place}: {first['msg']}") from problem
+    except ValueError as problem:
+        raise TaskError(f"{root / MANIFEST_NAME}: {problem}") from problem
     found = list(_corpus_problems(root, manifest))
     if expected is not None and _sha256(content) != expected.lower():
         said = f"its hash is {_sha256(content)}, not {expected}: this is another corpus"
         found.insert(0, (MANIFEST_NAME, TaskProblem(check="manifest", message=said)))
     return Verification(sha256=_sha256(content), tasks=tuple(manifest.tasks), problems=tuple(found))
+
+
+def _parsed(content: bytes) -> Manifest:
+    """The manifest, of which every reader must read the same.
+
+    Raises:
+        ValueError: it is none, or says one thing twice, of which JSON readers take one or the other.
+    """
+    manifest = Manifest.model_validate_json(content)
+    json.loads(content, object_pairs_hook=_said_once)
+    return manifest
+
+
+def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    [(name, count)] = Counter(name for name, _ in pairs).most_common(1) or [("", 0)]
+    if count > 1:
+        raise ValueError(f"{plain(name)[:MOST_SHOWN]} stands in it {count} times")
+    return dict(pairs)
 
 
 def _manifest_bytes(root: Path, lines: tuple[LedgerLine, ...]) -> bytes:
@@ -153,12 +175,15 @@ def _records(root: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
         settings = read_regular(root / SETTINGS_NAME, MAX_RECORD_BYTES)
         if _sha256(settings) != manifest.settings_sha256:
             yield SETTINGS_NAME, f"{root / SETTINGS_NAME} is not the manifest's"
-        read_regular(root / LEDGER_NAME, MAX_RECORD_BYTES)
-        if _ledger_sha256(read_ledger(root)) != manifest.ledger_sha256:
+        if not (root / LEDGER_NAME).exists():
+            yield LEDGER_NAME, f"{root / LEDGER_NAME} is missing"
+        elif _ledger_sha256(read_ledger(root)) != manifest.ledger_sha256:
             yield LEDGER_NAME, f"{root / LEDGER_NAME} is not the manifest's: it was changed, or drafts came since"
     except FileNotFoundError as problem:
-        yield Path(str(problem.filename)).name, f"{problem.filename} is missing"
-    except (TaskError, RunError) as problem:
+        yield SETTINGS_NAME, f"{problem.filename} is missing"
+    except TaskError as problem:
+        yield SETTINGS_NAME, str(problem)
+    except RunError as problem:
         yield LEDGER_NAME, str(problem)
 
 

@@ -8,7 +8,6 @@ only what was accepted well before it. So the corpus does not depend on the numb
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -295,10 +294,8 @@ class _Line:
         """Cancel what nobody waits for; its resources close before we go on."""
         for task in self._under_way.values():
             task.cancel()
-        for task in self._under_way.values():
-            # Whatever an abandoned draft still raises has no one left to act on it.
-            with suppress(asyncio.CancelledError, InfrastructureError, BudgetError):
-                await task
+        # Whatever an abandoned draft still raises has no one left to act on it, and must not hide why we stop.
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
 
 class _Slot:

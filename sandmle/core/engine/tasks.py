@@ -14,6 +14,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from sandmle.core.engine.file_trees import TreeEntry, hash_tree, read_regular
+from sandmle.core.engine.plain import plain
 from sandmle.core.errors import StoreError, TaskError
 from sandmle.core.types.synthesis import TaskDraft, TaskProblem
 from sandmle.core.types.task import TaskLayout, TaskSpec
@@ -21,6 +22,7 @@ from sandmle.core.types.task import TaskLayout, TaskSpec
 FILE_TIME_S: Final = 1_577_836_800
 """Modification time of every file of a task (2020-01-01 UTC): file times must tell nothing and never differ."""
 MAX_SPEC_BYTES: Final = 8 * 2**20
+MAX_DESCRIPTION_BYTES: Final = 4 * 2**20
 UNREAD: Final = "unread-file"
 """The check of files that are not read at all: links, pipes, devices, and what is too large."""
 _REQUIRED: Final = (
@@ -32,6 +34,10 @@ _REQUIRED: Final = (
     "private/leaderboard.csv",
 )
 _SORTED_TABLES: Final = ("prompt_sha256", "versions", "content_sha256")
+_MOST_WORK: Final = 2 * 10**7
+"""Of reading keys: the TOML reader takes steps with the square of the number of dots in one, and a key is one line."""
+_PLACE_CHARACTERS: Final = 120
+_PARTS: Final = ("public/", "private/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +57,15 @@ def read_spec(path: Path) -> TaskSpec:
     """
     file = TaskLayout(path).spec
     try:
-        return TaskSpec.model_validate(tomllib.loads(read_regular(file, MAX_SPEC_BYTES).decode("utf-8")))
+        text = read_regular(file, MAX_SPEC_BYTES).decode("utf-8")
+        if sum(line.count(".") ** 2 for line in text.split("\n")) > _MOST_WORK:
+            raise ValueError("it has keys of too many parts")
+        return TaskSpec.model_validate(tomllib.loads(text))
     except FileNotFoundError as problem:
         raise TaskError(f"{path} is not a task directory: it has no task.toml") from problem
     except ValidationError as problem:
         first = problem.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = plain(".".join(str(part) for part in first["loc"]))[:_PLACE_CHARACTERS]
         raise TaskError(f"{file}: {place}: {first['msg']}") from problem
     except (ValueError, RecursionError) as problem:
         raise TaskError(f"{file} is not TOML: {problem}") from problem
@@ -80,7 +89,8 @@ def read_task(path: Path) -> Task:
         raise TaskError(f"task {path} is incomplete: it has no {', '.join(missing)}")
     layout = TaskLayout(path)
     try:
-        description = layout.description.read_text("utf-8")
+        # What an agent is told may be sent anywhere: no link may lead to a file of the user's.
+        description = read_regular(layout.description, MAX_DESCRIPTION_BYTES).decode("utf-8").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as problem:
         raise TaskError(f"cannot read {layout.description}: {problem}") from problem
     return Task(spec=spec, layout=layout, description=description)
@@ -125,11 +135,13 @@ def _listed(manifest: Path) -> tuple[Path, ...]:
     except (OSError, UnicodeDecodeError) as problem:
         raise TaskError(f"cannot read the manifest {manifest}: {problem}") from problem
     found = [manifest.parent / line for line in lines if line and not line.startswith("#")]
-    for number, entry in enumerate(found):
+    seen: set[Path] = set()
+    for entry in found:
         if not TaskLayout(entry).spec.is_file():
             raise TaskError(f"{manifest} lists {entry}, which is no task directory (a folder with a task.toml)")
-        if entry in found[:number]:
+        if entry in seen:
             raise TaskError(f"{manifest} lists {entry} twice")
+        seen.add(entry)
     if not found:
         raise TaskError(f"the manifest {manifest} lists no task directory")
     return tuple(sorted(found, key=lambda entry: entry.name))
@@ -250,7 +262,7 @@ def _differences(spec: TaskSpec, path: Path, entries: Iterable[TreeEntry]) -> It
     for name, entry in present.items():
         if entry.fault:
             yield TaskProblem(check=UNREAD, message=f"{path / name} {entry.fault}")
-        elif name == "task.toml":
+        elif name == "task.toml" or name in _PARTS:
             continue
         elif name not in recorded:
             yield TaskProblem(check="content-hash", message=f"{path / name} is not part of the task")

@@ -101,5 +101,9 @@ def test_tasks_that_are_nearly_the_same_are_found_by_rule_text_and_rows(tmp_path
         ("rows", "same-rule", "same-text"),
     }
     assert not any(how == "dna" for how, _, _ in found)
+    # Where nothing is said of a rule, or in a description, nothing is alike.
+    silent = [kept(tmp_path, replace(draft, description="-"), name, domain=name) for name in ("silent", "mute")]
+    assert not {(one.how, one.first) for one in alike_tasks(silent)} & {("rule", "silent"), ("text", "silent")}
     twin = kept(tmp_path, base, "twin")
+    assert ("rule", "one", "twin") in {(one.how, one.first, one.second) for one in alike_tasks([*tasks, twin])}
     assert ("dna", "one", "twin") in {(one.how, one.first, one.second) for one in alike_tasks([*tasks, twin])}

@@ -4,49 +4,19 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sandmle.core.conformance.copying import copying_draft
 from sandmle.core.engine import file_trees
 from sandmle.core.engine.ledger import LedgerLine, open_corpus
 from sandmle.core.engine.manifest import MANIFEST_NAME, Manifest, verify_corpus, write_manifest
 from sandmle.core.engine.tasks import read_spec, spec_toml, write_task
 from sandmle.core.errors import TaskError
-from sandmle.core.types.score import Direction, Prediction
-from sandmle.core.types.synthesis import TaskDraft
-from sandmle.core.types.task import MetricRecord, Provenance, RowCounts, SubmissionFormat, TaskSpec, ThresholdRecord
 
-
-def draft(task_id: str) -> TaskDraft:
-    spec = TaskSpec(
-        task_id=task_id,
-        title=f"Title of {task_id}",
-        domain="tests",
-        modality="tabular",
-        task_type="regression",
-        rule_family="identity",
-        noise_families=("none",),
-        metric=MetricRecord(name="rmse", direction=Direction.MINIMIZE),
-        submission=SubmissionFormat(id_column="id", target_columns=("y",), prediction=Prediction.VALUE),
-        rows=RowCounts(train=50, public_board=1, private_board=1),
-        dna={},
-        thresholds=ThresholdRecord(gold=0.1, silver=0.2, bronze=0.4, median=0.5),
-        solutions=(),
-        checks_passed=(),
-        provenance=Provenance(
-            generator_model="by hand",
-            rng_seed=0,
-            index=0,
-            seed_id="s",
-            prompt_sha256={},
-            versions={},
-            content_sha256={},
-        ),
-    )
-    public = {name: b"id,y\n1,2\n" for name in ("train.csv", "test.csv", "sample_submission.csv")}
-    private = {"answers.csv": b"id,y,board\n1,2,private\n", "leaderboard.csv": b"rank,score\n1,0.1\n"}
-    return TaskDraft(spec=spec, description="x", public=public, private=private)
+OTHER_ANSWERS = b"id,y,board\n1,3,private\n"
 
 
 def line(index: int, task_id: str | None, detail: str = "because") -> LedgerLine:
@@ -56,9 +26,9 @@ def line(index: int, task_id: str | None, detail: str = "because") -> LedgerLine
 
 def make(root: Path, detail: str = "because") -> str:
     with open_corpus(root, {"rng_seed": 7}) as corpus:
-        corpus.commit(line(0, "task-a"), draft("task-a"))
+        corpus.commit(line(0, "task-a"), copying_draft("task-a"))
         corpus.commit(line(1, None, detail), None)
-        corpus.commit(line(2, "task-b"), draft("task-b"))
+        corpus.commit(line(2, "task-b"), copying_draft("task-b"))
         return write_manifest(root, corpus.lines)
 
 
@@ -85,7 +55,7 @@ def test_another_corpus_is_not_taken_for_the_one_that_was_published(corpus: Path
 
 
 def swap_answers(corpus: Path) -> None:
-    (corpus / "task-a" / "private" / "answers.csv").write_bytes(b"id,y,board\n1,3,private\n")
+    (corpus / "task-a" / "private" / "answers.csv").write_bytes(OTHER_ANSWERS)
 
 
 def swap_answers_and_their_hash(corpus: Path) -> None:
@@ -93,16 +63,8 @@ def swap_answers_and_their_hash(corpus: Path) -> None:
     path = corpus / "task-a"
     spec = read_spec(path)
     shutil.rmtree(path)
-    changed = draft("task-a")
-    write_task(
-        corpus,
-        TaskDraft(
-            spec=spec,
-            description="x",
-            public=changed.public,
-            private={**changed.private, "answers.csv": b"id,y,board\n1,3,private\n"},
-        ),
-    )
+    made = copying_draft("task-a")
+    write_task(corpus, replace(made, spec=spec, private={**made.private, "answers.csv": OTHER_ANSWERS}))
 
 
 def exchange_tasks(corpus: Path) -> None:
@@ -131,6 +93,46 @@ def huge(corpus: Path) -> None:
         file.truncate(2**42)
 
 
+def exchange_public_and_private(corpus: Path) -> None:
+    """Two files of one size."""
+    one, other = corpus / "task-a" / "public" / "train.csv", corpus / "task-a" / "private" / "leaderboard.csv"
+    other.write_bytes(b"0" * one.stat().st_size)
+    one.rename(corpus / "kept")
+    other.rename(one)
+    (corpus / "kept").rename(other)
+
+
+def write_twice_in_two_forms(corpus: Path) -> None:
+    """A name of one letter, composed and decomposed: two names to this file system, and one to others."""
+    for name in ("\u00e9.csv", "e\u0301.csv"):
+        (corpus / "task-a" / "public" / name).write_text("id,y\n")
+
+
+def name_no_text(corpus: Path) -> None:
+    with open(os.fsencode(corpus / "task-a" / "public") + b"/\xff\n\x1b[2J", "wb"):
+        pass
+
+
+def records(name: str) -> Callable[[Path], None]:
+    """A file that only `task.toml` knows of."""
+
+    def tamper(corpus: Path) -> None:
+        spec = read_spec(corpus / "task-a")
+        hashes = {**spec.provenance.content_sha256, name: "0" * 64}
+        provenance = spec.provenance.model_copy(update={"content_sha256": hashes})
+        (corpus / "task-a" / "task.toml").write_text(spec_toml(spec.model_copy(update={"provenance": provenance})))
+
+    return tamper
+
+
+def replaced_by(name: str, make: Callable[[Path], object]) -> Callable[[Path], None]:
+    def tamper(corpus: Path) -> None:
+        (corpus / name).unlink()
+        make(corpus / name)
+
+    return tamper
+
+
 def edit_ledger(corpus: Path) -> None:
     path = corpus / "ledger.jsonl"
     path.write_text(path.read_text().replace("leak-probe", "near-duplicate"))
@@ -153,6 +155,18 @@ def edit_ledger(corpus: Path) -> None:
         (lambda corpus: shutil.rmtree(corpus / "task-b"), "manifest", "is no directory here"),
         (lambda corpus: shutil.copytree(corpus / "task-b", corpus / "task-c"), "manifest", "not in the manifest"),
         (lambda corpus: (corpus / "run-me.sh").write_text("true"), "manifest", "run-me.sh is not in the manifest"),
+        (exchange_public_and_private, "content-hash", "public/train.csv has changed since"),
+        (exchange_public_and_private, "content-hash", "private/leaderboard.csv has changed since"),
+        (write_twice_in_two_forms, "content-hash", "\u00e9.csv is not part of the task"),
+        (write_twice_in_two_forms, "content-hash", "e\u0301.csv is not part of the task"),
+        (name_no_text, "content-hash", "is not part of the task"),
+        (lambda corpus: (corpus / "task-a" / "public" / "it-is-2").mkdir(), "content-hash", "it-is-2 is not part"),
+        (records("public/a\0b.csv"), "content-hash", "is missing"),
+        (records("/etc/passwd"), "content-hash", "is missing"),
+        (replaced_by("ledger.jsonl", os.mkfifo), "manifest", "ledger.jsonl is not a regular file"),
+        (replaced_by("ledger.jsonl", lambda path: path.symlink_to("/dev/zero")), "manifest", "is not a regular file"),
+        (replaced_by("synthesis.toml", os.mkfifo), "manifest", "synthesis.toml is not a regular file"),
+        (lambda corpus: (corpus / "task-b").rename(corpus / "TASK-B"), "manifest", "TASK-B is not in the manifest"),
         (edit_ledger, "manifest", "ledger.jsonl is not the manifest's"),
         (lambda corpus: (corpus / "ledger.jsonl").unlink(), "manifest", "ledger.jsonl is missing"),
         (lambda corpus: (corpus / "synthesis.toml").write_text(""), "manifest", "synthesis.toml is not"),
@@ -179,14 +193,40 @@ def test_a_folder_that_is_a_link_is_not_followed(corpus: Path, tmp_path: Path) -
     assert "is no directory here" in verify_corpus(corpus).problems[0][1].message
 
 
-@pytest.mark.parametrize("task_id", ["../task-a", "/etc", "task-a/../..", ".."])
+@pytest.mark.parametrize("task_id", ["../task-a", "/etc", "task-a/../..", "..", "task-a\0", "task-a\n", "\x1b[2J" * 99])
 def test_a_manifest_cannot_name_what_lies_outside(corpus: Path, task_id: str) -> None:
     path = corpus / MANIFEST_NAME
     document = json.loads(path.read_text())
     document["tasks"][task_id] = "0" * 64
     path.write_text(json.dumps(document))
-    with pytest.raises(TaskError, match=r"manifest\.json: tasks\."):
+    with pytest.raises(TaskError, match=r"manifest\.json: tasks\.") as refused:
         verify_corpus(corpus)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 600
+
+
+def test_a_manifest_that_says_one_thing_twice_is_refused(corpus: Path) -> None:
+    path = corpus / MANIFEST_NAME
+    text = path.read_text()
+    first = next(line for line in text.splitlines() if '"task-a"' in line)
+    for changed in (text.replace(first, f'{first}\n  "task-a": "{"0" * 64}",'), text.replace("{", '{"tasks": {},', 1)):
+        path.write_text(changed)
+        with pytest.raises(TaskError, match=r"manifest\.json: (task-a|tasks) stands in it 2 times"):
+            verify_corpus(corpus)
+
+
+def test_a_manifest_that_would_never_end_is_not_read(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = corpus / MANIFEST_NAME
+    monkeypatch.setattr("sandmle.core.engine.manifest.MAX_MANIFEST_BYTES", 2**16)
+    path.write_bytes(path.read_bytes() + b" " * 2**16)
+    with pytest.raises(TaskError, match="has more than 65536 bytes"):
+        verify_corpus(corpus)
+    kinds: tuple[Callable[[Path], object], ...] = (os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir)
+    for make in kinds:
+        path.unlink()
+        make(path)
+        with pytest.raises(TaskError, match=r"is not a regular file|Is a directory"):
+            verify_corpus(corpus)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[" * 100_000, b"\xff", b'{"format": 2}'])
@@ -214,6 +254,17 @@ def test_a_spec_that_nests_without_end_is_no_crash(corpus: Path) -> None:
     (corpus / "task-a" / "task.toml").write_text("x = " + "[" * 100_000)
     problems = [problem for name, problem in verify_corpus(corpus).problems if name == "task-a"]
     assert [problem.check for problem in problems] == ["task-directory"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [".".join(["a"] * 400_000), ".".join(['"\\""'] * 400_000), "[" + "a . " * 400_000 + "a]"],
+    ids=["bare", "quoted", "header"],
+)
+def test_a_spec_whose_keys_would_take_hours_to_read_is_not_read(corpus: Path, key: str) -> None:
+    (corpus / "task-a" / "task.toml").write_text(f"{key} = 1")
+    [problem] = [problem for name, problem in verify_corpus(corpus).problems if name == "task-a"]
+    assert "keys of too many parts" in problem.message
 
 
 def test_a_spec_cannot_name_what_lies_outside(corpus: Path) -> None:

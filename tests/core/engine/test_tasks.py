@@ -213,6 +213,15 @@ def test_a_spec_that_would_never_end_is_not_read(tmp_path: Path):
         read_task(file.parent)
 
 
+def test_a_description_that_is_a_link_is_not_read_out_to_a_model(tmp_path: Path):
+    task = write_task(tmp_path / "corpus", draft())
+    (tmp_path / "diary.txt").write_text("dear diary")
+    task.layout.description.unlink()
+    task.layout.description.symlink_to(tmp_path / "diary.txt")
+    with pytest.raises(TaskError, match=r"description\.md is not a regular file"):
+        read_task(task.layout.root)
+
+
 def test_missing_files_are_named(tmp_path: Path):
     task = write_task(tmp_path, draft())
     task.layout.leaderboard.unlink()

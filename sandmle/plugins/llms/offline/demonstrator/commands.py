@@ -51,6 +51,8 @@ def tasks_stats(
     from sandmle.core.errors import UsageError, nearest
     from sandmle.plugins.llms.offline.demonstrator.drawings import write_drawings
 
+    if train is not None and grid is False:
+        raise UsageError("--train names tasks to choose programs of the grid on, and --no-grid runs none: drop one")
     if mix not in MIXES:
         raise UsageError(f"--mix: no mix is called {mix!r}; {nearest(mix, list(MIXES))}")
     tasks = list_tasks(folder)

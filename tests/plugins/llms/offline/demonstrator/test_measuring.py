@@ -86,6 +86,12 @@ def test_the_command_prints_what_stored_results_say_and_runs_nothing_again(toolk
     assert "144 programs on 1 tasks" in lines
 
 
+def test_tasks_to_choose_programs_on_are_not_named_in_vain(toolkit, parabola):
+    words = ["tasks", "stats", "tasks", "--no-grid", "--train", "elsewhere"]
+    done = CliRunner().invoke(build_app(toolkit), words)
+    assert "--train names tasks to choose programs of the grid on, and --no-grid runs none" in str(done.exception)
+
+
 def test_the_group_is_there_without_the_synthesizer_too():
     plugins = load_plugins(builtins=["sandmle.plugins.llms.plugin"])
     done = CliRunner().invoke(build_app(Toolkit(plugins=plugins)), ["tasks", "--help"])
