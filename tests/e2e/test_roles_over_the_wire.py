@@ -8,7 +8,16 @@ import pytest
 
 from sandmle.core.engine.ledger import read_ledger
 from tests.loopback.protocols import PROTOCOLS
-from tests.loopback.role_players import good, hopeless, malicious, planting_scripts, sloppy, telling_scripts
+from tests.loopback.role_players import (
+    good,
+    hopeless,
+    malicious,
+    misbehaving,
+    outrageous_replies,
+    planting_scripts,
+    sloppy,
+    telling_scripts,
+)
 from tests.loopback.server import serving
 
 pytestmark = pytest.mark.slow
@@ -101,6 +110,26 @@ def test_no_attack_of_a_malicious_model_works_or_is_accepted(sandmle, tmp_path):
     kept = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert b"crown jewels" not in kept
     assert b"loopback-key" not in kept
+
+
+@pytest.mark.parametrize("protocol", [OPENAI, ANTHROPIC], ids=lambda one: one.name)
+def test_replies_that_are_too_much_for_whoever_reads_them_are_refused_and_end_nothing(sandmle, tmp_path, protocol):
+    attacks = outrageous_replies()
+    with serving(protocol.responder(misbehaving(list(attacks.values())))) as server:
+        made, _ = synth(
+            sandmle, tmp_path / "out", "-n", 1, "--model", protocol.model, "--api-base", address(protocol, server),
+            "--set", "synthesis.tries=1", "--set", "synthesis.max_drafts_per_task=30",
+            "--set", "synthesis.script_timeout_s=12",
+        )  # fmt: skip
+    lines = read_ledger(tmp_path / "out")
+    fates = dict(zip(attacks, lines, strict=False))
+    assert [name for name, line in fates.items() if line.task_id] == []
+    assert {name: line.check for name, line in fates.items() if line.check != f"role:{attacks[name][0]}"} == {
+        "other rows on each run": "deterministic-generator",
+        "a sample that no sum holds": "evidence",
+    }
+    assert made["accepted"] == 1
+    assert lines[len(attacks)].task_id is not None
 
 
 def test_nothing_of_a_users_rows_leaves_the_machine(sandmle, tmp_path):

@@ -10,6 +10,9 @@ from sandmle.plugins.synthesizer.tables import FaultError
 
 _FENCE: Final = re.compile(r"```(?:json|JSON)?[ \t]*\n(.*?)```", re.DOTALL)
 _THINKING: Final = re.compile(r"<think>.*?</think>", re.DOTALL)
+_THOUGHT: Final = "</think>"
+MAX_REPLY_CHARACTERS: Final = 2**20
+"""Of a reply that is looked at, and of one that is quoted in the next request."""
 _MAX_OPENINGS: Final = 200
 """Braces tried as the start of an object: prose holds some, and a hostile reply could hold millions."""
 _MAX_COMPLAINTS: Final = 8
@@ -23,7 +26,11 @@ def parse_answer(text: str, answer_type: type[Answer]) -> Answer:
     Raises:
         FaultError: there is no JSON object, or it does not fit the type; fit to be sent back to the role.
     """
-    found = _find_object(_THINKING.sub("", text).strip())
+    if len(text) > MAX_REPLY_CHARACTERS:
+        raise FaultError(f"the reply has {len(text)} characters; at most {MAX_REPLY_CHARACTERS} are read")
+    # Behind the last end of a thought nothing is one: to look there again from every beginning would take long.
+    thought = text.rfind(_THOUGHT) + len(_THOUGHT) if _THOUGHT in text else 0
+    found = _find_object((_THINKING.sub("", text[:thought]) + text[thought:]).strip())
     if found is None:
         raise FaultError("the reply holds no JSON object; answer with exactly one, with every brace and quote closed")
     try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -22,10 +23,14 @@ from sandmle.core.types.score import Thresholds
 from sandmle.core.types.synthesis import Strategy, TaskProblem
 from sandmle.core.types.task import TaskLayout, TaskSpec
 from sandmle.plugins.synthesizer.checks import MIN_POPULATION, TOLERATED
-from sandmle.plugins.synthesizer.files import check_files
+from sandmle.plugins.synthesizer.files import check_files, most_bytes
 from sandmle.plugins.synthesizer.probes import probe
+from sandmle.plugins.synthesizer.roles import check_shape
 from sandmle.plugins.synthesizer.tables import FaultError
 from sandmle.plugins.synthesizer.wording import missing_names, rule_words
+
+_PARTS_AT_MOST: Final = 3
+"""Times what a script may write in each part: the solutions' code and the board come on top."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,27 +77,27 @@ def _audit_corpus(folder: Path, tasks: list[Path]) -> Iterator[TaskProblem]:
 def _audit_task(path: Path) -> Iterator[TaskProblem]:
     differences = verify_task(path)
     yield from differences
-    if any(problem.check == UNREAD for problem in differences):
+    if any(problem.check in (UNREAD, "task-directory") for problem in differences):
         return
-    try:
-        task = read_task(path)
-    except TaskError:
-        # verify_task has said so.
-        return
+    task = read_task(path)
     spec, layout = task.spec, task.layout
+    parts = [entry for part in (layout.public, layout.private) for entry in sorted(part.rglob("*")) if entry.is_file()]
+    most = _PARTS_AT_MOST * most_bytes(spec.rows.train)
+    if sum(entry.stat().st_size for entry in parts) > most:
+        yield TaskProblem(check=UNREAD, message=f"{path} holds more than {most} bytes, and was not read further")
+        return
     yield from _audit_metric(spec)
     yield from _audit_board(spec, layout)
     yield from _audit_solutions(spec, layout)
-    files = {
-        entry.relative_to(path).as_posix(): entry.read_bytes()
-        for part in (layout.public, layout.private)
-        for entry in sorted(part.rglob("*"))
-        if entry.is_file() and not entry.is_symlink()
-    }
+    files = {entry.relative_to(path).as_posix(): entry.read_bytes() for entry in parts}
     try:
         strategy = Strategy.model_validate_json(files.get("private/strategy.json", b""))
+        check_shape(strategy)
     except ValidationError as problem:
         yield TaskProblem(check="strategy", message=f"private/strategy.json: {problem.errors()[0]['msg']}")
+        return
+    except FaultError as problem:
+        yield TaskProblem(check="strategy", message=f"private/strategy.json: {problem}")
         return
     yield from _audit_files(files, strategy)
     for message in missing_names(task.description, strategy):

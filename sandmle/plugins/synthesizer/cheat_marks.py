@@ -102,10 +102,10 @@ def byte_marks(paths: Sequence[Sequence[str]]) -> Iterator[Feature]:
     content = cache(content_of)
     for at in range(1, TAIL_BYTES + 1):
         yield both(partial(_byte_from_end, content, at), paths)
-    surplus = cache(lambda path: _surplus(content(path)))
-    yield both(lambda path: len(surplus(path)), paths)
-    yield both(lambda path: int.from_bytes(surplus(path)[:2], "big"), paths)
-    yield both(lambda path: int.from_bytes(surplus(path)[-2:], "big"), paths)
+    beyond = cache(lambda path: surplus(content(path)))
+    yield both(lambda path: len(beyond(path)), paths)
+    yield both(lambda path: int.from_bytes(beyond(path)[:2], "big"), paths)
+    yield both(lambda path: int.from_bytes(beyond(path)[-2:], "big"), paths)
 
 
 def _byte_from_end(content: Callable[[str], bytes], at: int, path: str) -> float:
@@ -113,7 +113,7 @@ def _byte_from_end(content: Callable[[str], bytes], at: int, path: str) -> float
     return read[-at] if len(read) >= at else 0
 
 
-def _surplus(content: bytes) -> bytes:
+def surplus(content: bytes) -> bytes:
     """Bytes of a PNG or WAV file that neither picture nor sound needs."""
     if content.startswith(b"\x89PNG"):
         needed, at, form, order = _OF_A_PICTURE, 8, ">I", "length-first"
@@ -121,18 +121,18 @@ def _surplus(content: bytes) -> bytes:
         needed, at, form, order = _OF_A_SOUND, 12, "<I", "name-first"
     else:
         return b""
-    surplus = b""
+    found = b""
     while at + 8 <= len(content):
         head, tail = content[at : at + 4], content[at + 4 : at + 8]
         name, length = (tail, head) if order == "length-first" else (head, tail)
         size = struct.unpack(form, length)[0]
         if name not in needed:
-            surplus += content[at + 8 : at + 8 + size]
+            found += content[at + 8 : at + 8 + size]
         # A PNG's chunk ends with four bytes of checksum, a WAV's is padded to an even length.
         at += 8 + size + (4 if order == "length-first" else size % 2)
         if name == b"IEND":
             break
-    return surplus + content[at:]
+    return found + content[at:]
 
 
 def pixel_marks(paths: Sequence[Sequence[str]]) -> Iterator[Feature]:

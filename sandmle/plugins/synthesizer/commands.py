@@ -202,10 +202,11 @@ def _line(row: dict[str, Any]) -> str:
 @tasks_app.command("list")
 def tasks_list(folder: Folder, as_json: Json = False) -> None:
     """One line per task."""
+    from sandmle.core.engine.plain import plain
     from sandmle.core.engine.tasks import list_tasks
 
     rows = [_row(task.spec) for task in list_tasks(folder)]
-    _print_json({"tasks": rows}) if as_json else typer.echo("\n".join(map(_line, rows)))
+    _print_json({"tasks": rows}) if as_json else typer.echo("\n".join(plain(_line(row)) for row in rows))
 
 
 @tasks_app.command("show")
@@ -225,6 +226,7 @@ def tasks_show(folder: Folder, as_json: Json = False) -> None:
 @tasks_app.command("check")
 def tasks_check(folder: Folder, as_json: Json = False) -> None:
     """Look for anything that is not as it should be: hashes, files, thresholds, boards, answers in sight."""
+    from sandmle.core.engine.plain import problem_line, problem_row
     from sandmle.plugins.synthesizer.audit import audit
 
     report = audit(folder)
@@ -232,8 +234,8 @@ def tasks_check(folder: Folder, as_json: Json = False) -> None:
     if as_json:
         _print_json({"tasks": report.tasks, "problems": problems})
     else:
-        typer.echo("\n".join(f"{one['task']}: {one['check']}: {one['message']}" for one in problems))
-        typer.echo(f"{report.tasks} tasks, {len(problems)} problems")
+        lines = [*map(problem_line, problems), f"{report.tasks} tasks, {len(problems)} problems"]
+        typer.echo("\n".join(lines))
     if problems:
         raise typer.Exit(FOUND_PROBLEMS)
 

@@ -27,6 +27,12 @@ MANY_ROWS: Final = 200_000
 """Training rows from which on a table may have `MAX_LARGE_BYTES`."""
 MAX_LARGE_BYTES: Final = 160 * 2**20
 """Of everything a script writes for a task made larger on purpose, and of its train.csv."""
+MAX_NUMBER: Final = 1e100
+"""Of which sums and squares over any number of rows are still finite."""
+MAX_LABEL: Final = 200
+"""Characters of a class' name, which stands in `task.toml`."""
+MAX_PATH: Final = 200
+"""Characters of a file's path, which stands there too."""
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -121,6 +127,8 @@ def _check_numbers(cells: Sequence[str], where: str, *, blank: bool) -> None:
             raise FaultError(f"{where}, data row {number}: {cell[:40]!r} is not a number") from None
         if not math.isfinite(value):
             raise FaultError(f"{where}, data row {number}: {cell[:40]!r} is not finite (leave a missing value blank)")
+        if abs(value) > MAX_NUMBER:
+            raise FaultError(f"{where}, data row {number}: {cell[:40]!r} is larger than {MAX_NUMBER:g}")
 
 
 def _check_rows(tables: DraftTables, strategy: Strategy) -> None:
@@ -164,6 +172,8 @@ def _check_targets(tables: DraftTables, strategy: Strategy) -> None:
         raise FaultError(
             f"{TRAIN}, column {target!r}: 2 to 50 labels without blanks around are needed, not {len(labels)}"
         )
+    if max(map(len, labels)) > MAX_LABEL:
+        raise FaultError(f"{TRAIN}, column {target!r}: a label has more than {MAX_LABEL} characters")
     if strategy.metric in TWO_CLASS_METRICS and len(labels) != 2:
         raise FaultError(f"{TRAIN}, column {target!r}: metric {strategy.metric!r} needs 2 labels, not {len(labels)}")
     if strategy.metric == "qwk" and not all(map(is_whole, labels)):
@@ -218,8 +228,11 @@ def _check_media(files: Mapping[str, bytes], tables: DraftTables, strategy: Stra
         f"public/{cell}" for name in columns for table in (tables.train, tables.test) for cell in table.column(name)
     ]
     for path in named:
-        if not _PLAIN_PATH.fullmatch(path) or ".." in PurePosixPath(path).parts:
-            raise FaultError(f"file path {path[7:87]!r} is not plain: letters, digits, '_', '-', '.', and '/' only")
+        if len(path) > MAX_PATH or not _PLAIN_PATH.fullmatch(path) or ".." in PurePosixPath(path).parts:
+            raise FaultError(
+                f"file path {path[7:87]!r} is not plain: letters, digits, '_', '-', '.', and '/' only, "
+                f"{MAX_PATH} characters at most"
+            )
         if not files.get(path):
             raise FaultError(f"{path} is named in a table and was not written, or is empty")
     if len(set(named)) != len(named):

@@ -19,7 +19,7 @@ from sandmle.core.types.message import Message, ReplyOptions
 from sandmle.core.types.synthesis import Evidence, TaskDraft, TaskProblem
 from sandmle.core.types.task import TaskSpec
 from sandmle.plugins.synthesizer import prompts
-from sandmle.plugins.synthesizer.answers import parse_answer
+from sandmle.plugins.synthesizer.answers import MAX_REPLY_CHARACTERS, parse_answer
 from sandmle.plugins.synthesizer.assembly import assemble
 from sandmle.plugins.synthesizer.evidence import Measured, measure
 from sandmle.plugins.synthesizer.roles import BUILT_IN
@@ -105,7 +105,8 @@ def _own_code(name: str, method: str) -> AbstractContextManager[None]:
 
 
 def _repairable(conversation: tuple[Message, ...], said: str, problem: str, tries: dict[str, int]) -> DraftState:
-    longer = (*conversation, Message(role="assistant", content=said), prompts.repair(problem))
+    quoted = Message(role="assistant", content=said[:MAX_REPLY_CHARACTERS])
+    longer = (*conversation, quoted, prompts.repair(problem))
     return {"conversation": longer, "complaint": problem, "tries": tries}
 
 

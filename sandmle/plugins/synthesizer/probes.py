@@ -23,7 +23,8 @@ classes are tried per draft, and one in 30,000 passes by luck."""
 MANY_ROWS: Final = 100_000
 _BINS: Final = 10
 _CLASSES_TRIED: Final = 12
-_ID_CHARACTERS: Final = 8
+_NAME_CHARACTERS: Final = 48
+"""Characters of a name that are looked at from either end, beyond what all names begin and end with."""
 _MODULI: Final = (2, 3, 5, 7, 10)
 
 Numbers = Sequence[float]
@@ -50,7 +51,8 @@ def probe(tables: DraftTables, files: Mapping[str, bytes], strategy: Strategy) -
         if column.kind in FILE_KINDS:
             paths = tables.train.column(column.name), tables.test.column(column.name)
             sizes = [[float(len(files[f"public/{path}"])) for path in some] for some in paths]
-            skills["file-name"] = max(skills.get("file-name", 0.0), _best(_name_features(*paths), truths))
+            told = _label_in_name(_stems(*paths)[1], hidden) if classes else 0.0
+            skills["file-name"] = max(skills.get("file-name", 0.0), _best(_name_features(*paths), truths), told)
             skills["file-size"] = max(skills.get("file-size", 0.0), _best([(sizes[0], sizes[1])], truths))
         if column.kind == "text" and strategy.task_type == "classification":
             told = _label_in_text(tables.test.column(column.name), hidden)
@@ -97,12 +99,35 @@ def ranks(values: Numbers) -> list[float]:
 
 
 def _name_features(train: Sequence[str], test: Sequence[str]) -> Iterator[tuple[list[float], list[float]]]:
-    """Numbers that can be read off a name: its letters, its length, its trailing number and remainders of it."""
+    """Numbers that can be read off a name: its letters, its length, its trailing number and remainders of it.
+
+    What all names have in common at either end, such as `images/` and `.png`, is left out: it says nothing.
+    """
+    train, test = _stems(train, test)
+    longest, shortest = max(map(len, (*train, *test))), min(map(len, (*train, *test)))
+    places = [*range(min(longest, _NAME_CHARACTERS))]
+    if shortest != longest or longest > _NAME_CHARACTERS:
+        places += range(-min(longest, _NAME_CHARACTERS), 0)
     readers: list[Callable[[str], int]] = [len, _trailing_number]
-    readers += [partial(_code_at, at=at) for at in (*range(_ID_CHARACTERS), -1)]
+    readers += [partial(_code_at, at=at) for at in places]
     readers += [partial(_remainder, modulus=modulus) for modulus in _MODULI]
     for read in readers:
         yield [float(read(name)) for name in train], [float(read(name)) for name in test]
+
+
+def _stems(train: Sequence[str], test: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names without what all of them begin with, and end with."""
+    names = [*train, *test]
+    first = _shared(names)
+    last = _shared([name[first:][::-1] for name in names])
+    stems = [name[first : len(name) - last] for name in names]
+    return stems[: len(train)], stems[len(train) :]
+
+
+def _shared(names: Sequence[str]) -> int:
+    """How many characters all of them begin with: as many as the first and the last of them in order do."""
+    one, other = min(names), max(names)
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _code_at(name: str, at: int) -> int:
@@ -117,8 +142,7 @@ _DIGITS: Final = re.compile(r"([0-9]{1,15})[^0-9]*$")
 
 
 def _trailing_number(name: str) -> int:
-    stem = name.rsplit(".", 1)[0] if "/" in name else name
-    found = _DIGITS.search(stem)
+    found = _DIGITS.search(name)
     return int(found[1]) if found else -1
 
 
@@ -231,3 +255,22 @@ def _label_in_text(texts: Sequence[str], hidden: Sequence[str]) -> float:
         named = [label for label in labels if patterns[label].search(text)]
         told += named == [truth]
     return told / len(texts)
+
+
+def _label_in_name(names: Sequence[str], hidden: Sequence[str]) -> float:
+    """How well rows whose name holds one label, as a word of its own, are known by it, above chance, by their share."""
+    words = {label: f"-{_slug(label)}-" for label in sorted(set(hidden)) if _slug(label)}
+    said: list[tuple[str, str]] = []
+    for name, truth in zip(names, hidden, strict=True):
+        named = [label for label, word in words.items() if word in f"-{_slug(name)}-"]
+        if len(named) == 1:
+            said.append((named[0], truth))
+    if not said:
+        return 0.0
+    right = sum(one == truth for one, truth in said) / len(said)
+    chance = Counter(truth for _, truth in said).most_common(1)[0][1] / len(said) + CHANCE_SIGMAS / math.sqrt(len(said))
+    return len(said) / len(names) * max(0.0, (right - chance) / (1 - chance)) if chance < 1 else 0.0
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any, Final, cast, get_args
+from unicodedata import category
 
 from pydantic import BaseModel
 
@@ -15,6 +16,7 @@ from sandmle.core.types.synthesis import MICRO_TRAIN_ROWS, Development, Evaluati
 from sandmle.core.types.task import KnownModality
 from sandmle.plugins.synthesizer import prompts
 from sandmle.plugins.synthesizer.files import BOARD_COLUMN, FILE_KINDS, check_files, most_bytes
+from sandmle.plugins.synthesizer.media import check_pictures_and_sounds
 from sandmle.plugins.synthesizer.population import check_format, run_population
 from sandmle.plugins.synthesizer.role_config import RoleConfig, StrategistConfig
 from sandmle.plugins.synthesizer.scripts import run_generator
@@ -35,6 +37,11 @@ MAX_PUBLIC_ROWS: Final = 2000
 SEVERAL_TARGETS: Final = ("multilabel", "reconstruction")
 """Types of task that ask for several values of each row."""
 MAX_TARGETS: Final = 32
+MAX_NAMES: Final = 50
+MAX_NAME: Final = 200
+"""Characters of a family's name."""
+_NO_TEXT: Final = ("Cc", "Zl", "Zp")
+"""Categories of Unicode: control characters and line ends."""
 _AS_DRAWN: Final = (
     "This rule has been drawn for you: take its domain, columns, target and sentence, and put its script, full and "
     "partial lines into hidden_rule, so that they are programmed as they are."
@@ -124,24 +131,38 @@ def check_plan(plan: Strategy, dossier: Dossier, config: StrategistConfig) -> No
     seed = dossier.seed
     if (plan.modality, plan.task_type) != (seed.modality, seed.task_type):
         raise FaultError(f"modality and task_type must be the seed's: {seed.modality} {seed.task_type}")
-    if plan.metric not in METRICS:
-        raise FaultError(f"metric {plan.metric!r} is not in the list: {', '.join(METRICS)}")
+    check_shape(plan)
     for name, allowed in (("metric", config.metrics), ("rule_family", config.families)):
         if allowed and getattr(plan, name) not in allowed:
             raise FaultError(f"{name} must be one of {', '.join(allowed)}, not {getattr(plan, name)!r}")
-    if not suits(plan.metric, plan.task_type):
-        raise FaultError(f"metric {plan.metric!r} does not suit {plan.task_type}")
     wished = seed.dna.get("train_rows")
     if wished is not None and plan.train_rows != wished:
         raise FaultError(f"train_rows must be {wished}, as the seed's DNA wishes")
     if wished is None and plan.train_rows > MICRO_TRAIN_ROWS:
         raise FaultError(f"train_rows may be at most {MICRO_TRAIN_ROWS}")
-    _check_plan_columns(plan)
     least = 300 if {column.kind for column in plan.columns} & set(FILE_KINDS) else MIN_PRIVATE_ROWS
     if not least <= plan.private_board_rows <= MAX_PRIVATE_ROWS:
         raise FaultError(f"private_board_rows must lie between {least} and {MAX_PRIVATE_ROWS}")
     if plan.public_board_rows > MAX_PUBLIC_ROWS:
         raise FaultError(f"public_board_rows may be at most {MAX_PUBLIC_ROWS}")
+
+
+def check_shape(plan: Strategy) -> None:
+    """Hold a plan against what every task's plan is, whatever it was made from: a downloaded one may be anything.
+
+    Raises:
+        FaultError: the first thing that does not hold.
+    """
+    if plan.metric not in METRICS:
+        raise FaultError(f"metric {plan.metric[:40]!r} is not in the list: {', '.join(METRICS)}")
+    if not suits(plan.metric, plan.task_type):
+        raise FaultError(f"metric {plan.metric!r} does not suit {plan.task_type}")
+    for name, words in (("title", (plan.title,)), ("domain", (plan.domain,)), ("noise_families", plan.noise_families)):
+        if any(category(letter) in _NO_TEXT for letter in "".join(words)):
+            raise FaultError(f"{name}: write plain text on one line, without control characters")
+    if len(plan.noise_families) > MAX_NAMES or max(map(len, (plan.rule_family, *plan.noise_families))) > MAX_NAME:
+        raise FaultError(f"rule_family and at most {MAX_NAMES} noise_families are names of up to {MAX_NAME} characters")
+    _check_plan_columns(plan)
 
 
 def _check_plan_columns(plan: Strategy) -> None:
@@ -191,7 +212,7 @@ class MlDeveloper:
         most = most_bytes(strategy.train_rows)
         try:
             files = await run_generator(sandbox, script, dossier.rng_seed, self.config.script_timeout_s, most)
-            check_files(files, strategy)
+            check_pictures_and_sounds(files, check_files(files, strategy), strategy)
         except FaultError as fault:
             return RoleVerdict(problem=str(fault))
         return RoleVerdict(files=files)

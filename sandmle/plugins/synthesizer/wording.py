@@ -7,6 +7,7 @@ from typing import Final
 from sandmle.core.types.synthesis import Strategy
 
 MAX_DESCRIPTION: Final = 20_000
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _RUN_OF_WORDS: Final = 6
 """That many words in a row, shared by rule and description, are a quotation and no accident."""
 _INNOCENT_RUN: Final = 4
@@ -19,7 +20,8 @@ _TOKEN: Final = re.compile(r"[a-z0-9_.]*[a-z0-9_]|[-*+/^<>=]+")
 
 def check_description(description: str, strategy: Strategy) -> list[str]:
     """Everything that is wrong with a description, each as one line for its writer."""
-    return [*missing_names(description, strategy), *rule_words(description, strategy)]
+    unfit = ["write plain text, without control characters"] if _CONTROL.search(description) else []
+    return [*unfit, *missing_names(description, strategy), *rule_words(description, strategy)]
 
 
 def missing_names(description: str, strategy: Strategy) -> Iterator[str]:

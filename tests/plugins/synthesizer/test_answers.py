@@ -17,6 +17,9 @@ SCRIPT = "x = 1  # a script\n" * 20
         '<think>{"script": "no"}</think>{"script": SCRIPT}',
         'The answer: {"script": SCRIPT} - and that is all.',
         '{"script": SCRIPT, "comment": "extra fields are dropped"}',
+        '<think>one</think> and <think>another {"x": 1}</think>\n```json\n{"script": SCRIPT}\n```',
+        '````markdown\n```json\n{"script": SCRIPT}\n```\n````',
+        '```json\n{"script": "no"}\n```\nOr better:\n```json\n{"script": SCRIPT, "tool": {"nested": [1, {}]}}\n```',
         '{"script": "```python\\nprint(1)\\n```' + SCRIPT.replace("\n", "\\n") + '"}',
     ],
 )
@@ -44,6 +47,13 @@ def test_line_breaks_inside_strings_are_taken() -> None:
         ('{"Script": "x"}', "script: Field required"),
         ('{"script": "half \\ud800 a pair' + "x" * 300 + '"}', "surrogate pair"),
         ('{"script": ' + "9" * 5000 + "}", "no JSON object"),
+        ("<think>" * 100_000, "no JSON object"),
+        ("</think>" + "<think>" * 100_000, "no JSON object"),
+        ("```json\n" * 100_000, "no JSON object"),
+        ("x" * (2**20 + 1), "at most 1048576 are read"),
+        ('{"script": ["print(1)"]}', "script: Input should be a valid string"),
+        ('{"answer": {"script": "print(1)"}}', "script: Field required"),
+        ('{"script": NaN}', "script: Input should be a valid string"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_words(reply: str, complaint: str) -> None:

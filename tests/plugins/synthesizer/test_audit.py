@@ -1,4 +1,6 @@
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -61,6 +63,18 @@ def link_to_everything(task: Path) -> None:
     (task / "public" / "more").symlink_to("/")
 
 
+def leads_deep_and_elsewhere(task: Path) -> None:
+    """So deep that the rest is not looked at by hash; none of it may be followed all the same."""
+    (task / "public" / "/".join("deep" * 20)).mkdir(parents=True)
+    board = task / "private" / "leaderboard.csv"
+    board.unlink()
+    board.symlink_to("/proc/self/mem")
+
+
+def plan_without(kind: str) -> Callable[[Path], None]:
+    return rewrite("private/strategy.json", f'"kind": "{kind}"', '"kind": "number"')
+
+
 def copy_answers(task: Path) -> None:
     shutil.copy(task / "private" / "answers.csv", task / "public" / "answers.csv")
 
@@ -83,6 +97,10 @@ def swap_ranks(task: Path) -> None:
         (link_to_everything, {"unread-file"}),
         (delete("private/solutions/shrunk-3.py"), {"content-hash"}),
         (delete("private/strategy.json"), {"content-hash", "strategy"}),
+        (leads_deep_and_elsewhere, {"task-directory"}),
+        (plan_without("id"), {"content-hash", "strategy"}),
+        (plan_without("target"), {"content-hash", "strategy"}),
+        (rewrite("private/strategy.json", '"metric": "rmse"', '"metric": "none"'), {"content-hash", "strategy"}),
         (swap_ranks, {"content-hash", "board"}),
         (rewrite("private/leaderboard.csv", "rank,score", "place,score"), {"content-hash", "board"}),
         (
@@ -118,6 +136,21 @@ async def test_a_sample_submission_that_is_the_oracles_is_named(accepted, tmp_pa
     task, _ = accepted
     write_task(tmp_path, replace(task, public={**task.public, "sample_submission.csv": task.private["oracle.csv"]}))
     assert checks(tmp_path) == {"public-answers"}
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir()])
+async def test_a_ledger_that_is_no_file_is_a_problem_and_is_not_waited_for(corpus: Path, make) -> None:
+    (corpus / "ledger.jsonl").unlink()
+    make(corpus / "ledger.jsonl")
+    messages = " ".join(problem.message for _, problem in audit(corpus).problems)
+    assert re.search(r"ledger\.jsonl (is not a regular file|cannot be read: Is a directory)", messages)
+
+
+async def test_a_task_that_is_larger_than_a_script_may_make_it_is_not_read_into_memory(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandmle.plugins.synthesizer.audit.most_bytes", lambda train_rows: 1000)
+    assert checks(corpus) == {"unread-file"}
 
 
 async def test_an_empty_folder_is_no_corpus(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from sandmle.core.types.synthesis import Evidence, TaskDraft
 from sandmle.plugins.synthesizer.checks import CHECKS, run_checks
+from sandmle.plugins.synthesizer.files import read_tables
 from sandmle.plugins.synthesizer.probes import probe
 from sandmle.plugins.synthesizer.scripts import hashes
 from sandmle.plugins.synthesizer.tables import parse_table
@@ -196,8 +197,6 @@ async def test_tasks_of_one_title_that_a_mix_made_are_told_apart_by_what_they_ar
 
 
 def probed(task: TaskDraft, evidence: Evidence, files: dict[str, bytes]) -> dict[str, float]:
-    from sandmle.plugins.synthesizer.files import read_tables
-
     everything = {**generated(task), **files}
     return probe(read_tables(everything, evidence.strategy.train_rows), everything, evidence.strategy)
 
@@ -240,6 +239,53 @@ async def test_an_id_that_carries_the_target_is_found(accepted, encode: Callable
         }.items()
     }
     assert probed(task, evidence, files)["id"] > 0.3
+
+
+SPELL: dict[str, Callable[[int, float], str]] = {
+    "a number in the middle": lambda row, y: f"p/{row * 7919 % 9973:04d}_{int(y * 10):04d}_{row * 31 % 997:03d}.png",
+    "a word at the end": lambda row, y: f"p/{row * 7919 % 9973:04d}_{'low' if y < 40 else 'fat'}.png",
+    "a letter behind a name of any length": lambda row, y: f"p/{'x' * (row * 31 % 9)}{'ab'[y < 40]}.png",
+    "a folder": lambda row, y: f"{'dim' if y < 40 else 'lit'}/{row * 7919 % 9973}.png",
+}
+
+
+@pytest.mark.parametrize("how", SPELL)
+async def test_a_file_name_that_carries_the_target_is_found_wherever_it_does(accepted, how: str) -> None:
+    task, evidence = accepted
+    columns = tuple(
+        one.model_copy(update={"kind": "image"}) if one.name == "wood" else one for one in evidence.strategy.columns
+    )
+    plan = evidence.strategy.model_copy(update={"columns": columns})
+    targets = {
+        "public/train.csv": parse_table(generated(task), "public/train.csv").column("minutes"),
+        "public/test.csv": parse_table(generated(task), "private/answers.csv").column("minutes"),
+    }
+
+    def skill(spell: Callable[[int, float], str]) -> float:
+        files, first = generated(task), 0
+        for path, known in targets.items():
+            names = [spell(first + row, float(y)) for row, y in enumerate(known)]
+            first += len(names)
+            files[path] = changed_column(files[path], "wood", lambda row, cell, names=names: names[row])
+            files |= {f"public/{name}": b"picture" for name in names}
+        return probe(read_tables(files, plan.train_rows), files, plan)["file-name"]
+
+    assert skill(SPELL[how]) > 0.5
+    assert skill(lambda row, y: f"images/{row * 7919 % 9973:04d}.png") < 0.05
+
+
+async def test_a_label_in_a_file_name_is_found_as_a_word_and_not_where_it_stands_by_chance() -> None:
+    from sandmle.plugins.synthesizer.probes import _label_in_name
+
+    rng = random.Random(3)
+    hidden = [rng.choice(("Light oak", "pine", "elm")) for _ in range(600)]
+    told = [
+        f"{rng.randrange(10**9)}{'_' * rng.randrange(4)}-{one.replace(' ', '_')}.{rng.randrange(99)}" for one in hidden
+    ]
+    assert _label_in_name(told, hidden) == pytest.approx(1)
+    other = [f"{rng.randrange(10**9)}-{rng.choice(hidden)}" for _ in hidden]
+    assert _label_in_name(other, hidden) == 0
+    assert _label_in_name([f"{row}" for row in range(600)], hidden) == 0
 
 
 async def test_a_column_that_is_the_target_in_disguise_is_found(accepted) -> None:

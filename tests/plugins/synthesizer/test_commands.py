@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sandmle.cli import build_app
+from sandmle.core.conformance.copying import copying_draft
 from sandmle.core.engine.ledger import read_ledger
 from sandmle.core.engine.tasks import write_task
 from sandmle.core.engine.toolkit import Toolkit
@@ -142,3 +144,18 @@ def test_making_a_split_needs_families_to_draw_from(program) -> None:
     done = program("synth-splits", "-o", "out", "--set", 'synthesis.seeds=["two"]')
     assert isinstance(done.exception, UsageError)
     assert "synthesis.families names no rule families" in str(done.exception)
+
+
+@pytest.mark.parametrize("words", [("verify", "made/copy"), ("check", "made")])
+def test_names_that_a_terminal_would_obey_or_no_encoding_takes_are_shown(program, tmp_path: Path, words) -> None:
+    write_task(tmp_path / "made", copying_draft())
+    with open(os.fsencode(tmp_path / "made" / "copy" / "public") + b"/\xff\n1 tasks, 0 problems\x1b[2J", "wb"):
+        pass
+    done = program("tasks", *words)
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert any("\\udcff" in line for line in lines)
+    assert all(line.isprintable() for line in lines)
+    assert [line for line in lines if line.startswith("1 tasks")] == lines[-1:]
+    shown = json.loads(program("tasks", *words, "--json").stdout)["problems"]
+    assert any("\\udcff" in one["message"] for one in shown)

@@ -84,6 +84,9 @@ def test_files_that_keep_the_contract_pass(files: Files) -> None:
         (edit(TRAIN, b"\n8,", b"\n8 b,"), "id '8 b' is not made of"),
         (edit(TRAIN, b"8.5", b"8.5um"), "'8.5um' is not a number"),
         (edit(TRAIN, b"8.5", b"inf"), "'inf' is not finite"),
+        (edit(TRAIN, b"8.5", b"1e308"), "'1e308' is larger than 1e\\+100"),
+        (lambda files: {path: text.replace(b"good", b"g" * 201) for path, text in files.items()}, "more than 200 char"),
+        (edit(TRAIN, b"p/8.png", b"p/" + b"8" * 200 + b".png"), "200 characters at most"),
         (edit(TRAIN, b"\n8,8.5", b"\n8,8,5"), "data row 9: 5 cells"),
         (edit(ANSWERS, b"\n60,", b"\n61x,"), "the ids of test.csv in the same order"),
         (edit(ANSWERS, b"60,bad,public", b"60,bad,private"), "the marks are"),
@@ -140,6 +143,13 @@ def test_negative_targets_are_refused_under_rmsle(files: Files) -> None:
     numbers[TRAIN] = numbers[TRAIN].replace(b"7.png,3", b"7.png,8")
     with pytest.raises(FaultError, match="never negative"):
         check_files(numbers, strategy(task_type="regression", metric="rmsle"))
+
+
+def test_a_table_of_millions_of_blank_cells_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandmle.plugins.synthesizer.tables.MAX_ROWS", 1000)
+    assert len(parse_table({"x": b"a,b\n" + b",\n" * 1000}, "x").rows) == 1000
+    with pytest.raises(FaultError, match="more than 1000 data rows"):
+        parse_table({"x": b"a,b\n" + b",\n" * 1001}, "x")
 
 
 def test_a_huge_table_is_refused_unread() -> None:

@@ -12,6 +12,8 @@ from sandmle.plugins.synthesizer.role_config import StrategistConfig
 from sandmle.plugins.synthesizer.roles import DataStrategist, MlDeveloper, MlopsEngineer, TechnicalWriter
 from sandmle.plugins.synthesizer.scripts import run_generator
 from sandmle.plugins.synthesizer.tables import FaultError
+from tests.loopback.doors import SCRIPT
+from tests.loopback.role_players import vain_scripts
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -115,6 +117,11 @@ def column(name: str, kind: str) -> dict[str, str]:
         ({"columns": [column("a", "id"), column("A", "number"), column("c", "target")]}, "same name"),
         ({"columns": [column("a", "id"), column("board", "number"), column("c", "target")]}, "answers file"),
         ({"columns": [column("a", "id"), column("b", "image"), column("c", "target")]}, "no columns of kind"),
+        ({"title": "Doors\x1b[2J of oak"}, "title: write plain text on one line"),
+        ({"domain": "wood\nwork"}, "domain: write plain text on one line"),
+        ({"noise_families": ["x" * 9_000_000]}, "names of up to 200 characters"),
+        ({"noise_families": ["x"] * 9000}, "at most 50 noise_families"),
+        ({"rule_family": "x" * 9_000_000}, "names of up to 200 characters"),
     ],
 )
 async def test_a_plan_that_cannot_be_is_sent_back(dossier, answers, stage, change, complaint) -> None:
@@ -217,3 +224,9 @@ async def test_a_script_that_fails_is_a_fault_of_the_script(stage, script: str, 
 async def test_the_rng_seed_stands_before_the_script(stage) -> None:
     script = "import os\nfor d in ('public', 'private'):\n    os.mkdir(d)\nopen('public/x', 'w').write(str(RNG_SEED))"
     assert await run_generator(stage.sandbox, script, 123, 30) == {"public/x": b"123"}
+
+
+@pytest.mark.parametrize("name", vain_scripts())
+async def test_what_a_script_does_beside_its_data_comes_to_nothing(stage, name: str) -> None:
+    honest = await run_generator(stage.sandbox, SCRIPT, 11, 60)
+    assert await run_generator(stage.sandbox, vain_scripts()[name], 11, 60) == honest

@@ -35,6 +35,11 @@ def strategy(**changes: object) -> Strategy:
     return Strategy.model_validate({**plan, **changes})
 
 
+def test_a_description_that_a_terminal_would_obey_is_sent_back() -> None:
+    assert check_description(f"{TEXT}\x1b[2J", strategy()) == ["write plain text, without control characters"]
+    assert check_description(f"{TEXT}\r\n\t\u00a0fine", strategy()) == []
+
+
 def test_a_description_that_says_what_it_must_and_no_more_is_fine() -> None:
     assert check_description(TEXT, strategy()) == []
 

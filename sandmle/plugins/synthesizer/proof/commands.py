@@ -37,6 +37,7 @@ def tasks_verify(
     from sandmle.core.engine.config import parse_assignments
     from sandmle.core.engine.interrupts import run_until_interrupted
     from sandmle.core.engine.manifest import verify_corpus
+    from sandmle.core.engine.plain import problem_line, problem_row
 
     found = verify_corpus(corpus, manifest_sha256)
     problems = list(found.problems)
@@ -48,7 +49,7 @@ def tasks_verify(
         toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []))
         folders = [corpus / name for name in found.tasks] if found.sha256 else [corpus]
         problems += run_until_interrupted(lambda drain: regenerate_tasks(toolkit, folders, drain))
-    rows = [{"task": name, "check": one.check, "message": one.message} for name, one in problems]
+    rows = [problem_row(name, one) for name, one in problems]
     document = {
         "tasks": len(found.tasks),
         "manifest_sha256": found.sha256 or None,
@@ -58,7 +59,7 @@ def tasks_verify(
     if as_json:
         typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
-        lines = [f"{row['task']}: {row['check']}: {row['message']}" for row in rows]
+        lines = [problem_line(row) for row in rows]
         done = ", made anew" if anew else ""
         lines.append(f"{len(found.tasks)} tasks{done}, {len(rows)} problems; manifest {found.sha256 or '(none)'}")
         typer.echo("\n".join(lines))

@@ -23,6 +23,7 @@ from sandmle.plugins.synthesizer.assembly import versions
 from sandmle.plugins.synthesizer.cheats import Victim, medals_of_cheats, play_cheats
 from sandmle.plugins.synthesizer.files import ANSWERS, ORACLE, SAMPLE, most_bytes
 from sandmle.plugins.synthesizer.population import POPULATION, check_format, run_population
+from sandmle.plugins.synthesizer.roles import check_shape
 from sandmle.plugins.synthesizer.scratch import public_folder
 from sandmle.plugins.synthesizer.scripts import run_generator
 from sandmle.plugins.synthesizer.tables import FaultError
@@ -31,7 +32,7 @@ SAME_SCORE: Final = 1e-4
 """Scores that differ by less, relative to their size or absolutely, are the same on another machine."""
 ORACLE_NAME: Final = "oracle"
 MAX_CODE_BYTES: Final = 4 * 2**20
-_RNG_SEED: Final = re.compile(r"RNG_SEED = ([0-9]+)\n")
+_RNG_SEED: Final = re.compile(r"RNG_SEED = ([0-9]{1,10})\n")
 _SHOWN: Final = 5
 _NOT_GENERATING: Final = ("sandmle", "langgraph", "litellm")
 
@@ -58,7 +59,7 @@ async def regenerate(path: Path, tools: Tools) -> tuple[TaskProblem, ...]:
     """
     task = read_task(path)
     try:
-        strategy = Strategy.model_validate_json(_text(task, "strategy.json"))
+        strategy = _strategy(task)
         found = _RNG_SEED.match(script := _text(task, "generate.py"))
         if found is None:
             return (_problem("private/generate.py does not begin with its RNG_SEED"),)
@@ -71,10 +72,35 @@ async def regenerate(path: Path, tools: Tools) -> tuple[TaskProblem, ...]:
         return (*problems, *await _play_cheats(task, strategy, files, tools))
     except FileNotFoundError as problem:
         return (_problem(f"it cannot be made anew: {problem.filename} is not there"),)
-    except ValidationError as problem:
-        return (_problem(f"private/strategy.json: {problem.errors()[0]['msg']}"),)
     except (FaultError, TaskError) as problem:
         return (_problem(str(problem)),)
+
+
+def _strategy(task: Task) -> Strategy:
+    try:
+        strategy = Strategy.model_validate_json(_text(task, "strategy.json"))
+        check_shape(strategy)
+    except ValidationError as problem:
+        raise FaultError(f"private/strategy.json: {problem.errors()[0]['msg']}") from problem
+    except FaultError as problem:
+        raise FaultError(f"private/strategy.json: {problem}") from problem
+    return strategy
+
+
+def _evaluation(task: Task) -> Evaluation:
+    """What a submission looks like and whose code is on the board, as `task.toml` says."""
+    spec, recorded = task.spec, task.spec.provenance.content_sha256
+    names = [one.name for one in spec.solutions if one.name != ORACLE_NAME]
+    strange = next((name for name in names if f"private/solutions/{name}.py" not in recorded), None)
+    if strange is not None:
+        # Such a name may be a path that leads out of the task.
+        raise FaultError(f"task.toml tells of a solution {strange[:80]!r}, of which there is no code")
+    codes = {name: _text(task, f"solutions/{name}.py") for name in names}
+    try:
+        solutions = tuple(ReferenceSolution(name=name, code=codes[name]) for name in names)
+        return Evaluation(metric=spec.metric.name, solutions=solutions, **spec.submission.model_dump())
+    except ValidationError as problem:
+        raise FaultError(f"the solutions in task.toml: {problem.errors()[0]['msg']}") from problem
 
 
 def _text(task: Task, name: str) -> str:
@@ -104,13 +130,7 @@ def _versions_here(task: Task) -> bool:
 async def _compare_scores(
     task: Task, strategy: Strategy, files: Mapping[str, bytes], tools: Tools
 ) -> list[TaskProblem]:
-    spec = task.spec
-    solutions = tuple(
-        ReferenceSolution(name=one.name, code=_text(task, f"solutions/{one.name}.py"))
-        for one in spec.solutions
-        if one.name != ORACLE_NAME
-    )
-    evaluation = Evaluation(metric=spec.metric.name, solutions=solutions, **spec.submission.model_dump())
+    spec, evaluation = task.spec, _evaluation(task)
     key = check_format(evaluation, strategy, files)
     submitted = await run_population(evaluation, files, tools.sandbox, key, tools.timeout_s)
     names = [one.name for one in spec.solutions]

@@ -8,6 +8,7 @@ import pytest
 
 from sandmle.core.engine.tasks import write_task
 from sandmle.core.types.synthesis import TaskDraft
+from sandmle.core.types.task import SolutionRecord
 from sandmle.plugins.synthesizer.proof.regenerate import Tools, regenerate
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -94,6 +95,47 @@ async def test_where_versions_differ_the_scores_decide(remade) -> None:
 )
 async def test_a_script_that_cannot_be_run_again_is_a_problem(remade, change, said: str) -> None:
     [message] = await remade(with_private("generate.py", change), 5 if "running" in said else 60)
+    assert said in message
+
+
+def with_plan(old: bytes, new: bytes) -> Callable[[TaskDraft], TaskDraft]:
+    def change(plan: bytes) -> bytes:
+        assert old in plan
+        return plan.replace(old, new, 1)
+
+    return with_private("strategy.json", change)
+
+
+def with_solutions(change: Callable[[list[SolutionRecord]], list[SolutionRecord]]) -> Callable[[TaskDraft], TaskDraft]:
+    return lambda task: replace(
+        task, spec=task.spec.model_copy(update={"solutions": tuple(change(list(task.spec.solutions)))})
+    )
+
+
+OUTSIDE = "../../../secret"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (with_private("generate.py", lambda script: b"RNG_SEED = " + b"9" * 5000 + b"\n" + script), "its RNG_SEED"),
+        (
+            with_plan(b'"metric": "rmse"', b'"metric": "none"'),
+            "private/strategy.json: metric 'none' is not in the list",
+        ),
+        (with_plan(b'"kind": "id"', b'"kind": "number"'), "private/strategy.json: exactly one column of kind 'id'"),
+        (with_plan(b'"train_rows": 120', b'"train_rows": 1e999'), "private/strategy.json: "),
+        (
+            with_solutions(lambda all_: [*all_[:-1], all_[-1].model_copy(update={"name": OUTSIDE})]),
+            f"tells of a solution '{OUTSIDE}', of which there is no code",
+        ),
+        (with_solutions(lambda all_: [*all_, all_[-1]]), "names all different"),
+        (with_solutions(lambda all_: all_[:3]), "the solutions in task.toml: "),
+    ],
+)
+async def test_a_task_that_says_what_cannot_be_is_a_problem_and_no_crash(remade, tmp_path: Path, change, said) -> None:
+    (tmp_path / "secret.py").write_text("print('of the user')\n")
+    [message] = await remade(change)
     assert said in message
 
 
