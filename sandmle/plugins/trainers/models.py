@@ -10,6 +10,7 @@ from sandmle.core.errors import ConfigError
 BF16_BYTES: Final = 2
 CONFIG: Final = "config.json"
 ADAPTER_CONFIG: Final = "adapter_config.json"
+WEIGHTS: Final = (".safetensors", ".bin")
 PLACES: Final = (".", "policy", "best", "last")
 """Where the result of a training lies in its output directory: of OpenRLHF, then of the local trainer."""
 
@@ -108,6 +109,11 @@ def checkpoint_in(folder: Path) -> Path | None:
     return next((one for one in places if (one / ADAPTER_CONFIG).is_file() or (one / CONFIG).is_file()), None)
 
 
+def has_weights(checkpoint: Path) -> bool:
+    """Whether any weights lie in a checkpoint's folder: beside a `config.json` alone, nothing says that they do not."""
+    return any(one.suffix in WEIGHTS for one in checkpoint.iterdir())
+
+
 def adapter_of(checkpoint: Path) -> Path | None:
     """The folder of a checkpoint's LoRA adapter: OpenRLHF leaves it alone, the local trainer beside the weights."""
     return next((one for one in (checkpoint, checkpoint / "adapter") if (one / ADAPTER_CONFIG).is_file()), None)
@@ -126,7 +132,7 @@ def whole_policy(policy: str) -> str:
     folder = Path(policy).expanduser()
     if not folder.is_dir():
         # A name of the hub is OWNER/NAME.
-        if folder.is_absolute() or policy.startswith((".", "~")) or policy.count("/") > 1:
+        if folder.exists() or folder.is_absolute() or policy.startswith((".", "~")) or policy.count("/") > 1:
             raise ConfigError(f"the policy {policy} is no folder that is there, and no name of a model")
         return policy
     found = checkpoint_in(folder)

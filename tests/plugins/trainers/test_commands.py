@@ -108,6 +108,8 @@ def test_the_sft_dry_run_prints_its_command(train):
         (("grpo", "--recipe", "tiny", "--trainer", "openrlhf", "--dry-run"), "for the trainer local, not for openrlhf"),
         (("grpo", "--recipe", "qwen3-8b-full", "--lora", "--dry-run"), "take 'qwen3-8b-lora'"),
         (("grpo", "--recipe", "qwen3-8b", "--dry-run", "--assume", "x=1"), "--assume"),
+        (("grpo", "--dry-run", "--reward", "papre"), "did you mean 'paper'"),
+        (("grpo", "--dry-run", "--set", "run.scaffold=raect"), "did you mean 'react'"),
         (("grpo", "--trainer", "openrlhf", "--tasks", ".", "-o", "x"), "--policy NAME or FOLDER"),
         (("grpo", "--recipe", "qwen3-8b", "--tasks", "x", "-o", "y"), "download it, and name it by --policy FOLDER"),
         (

@@ -133,6 +133,13 @@ def test_a_folder_that_is_not_there_is_not_taken_for_a_name(policy):
         whole_policy(policy)
 
 
+def test_a_file_is_not_taken_for_a_name(tmp_path, monkeypatch):
+    (tmp_path / "weights").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="is no folder that is there"):
+        whole_policy("weights")
+
+
 def test_a_folder_without_a_policy_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"holds no policy: no config\.json"):
         whole_policy(str(tmp_path))

@@ -25,10 +25,13 @@ def read_section(toolkit: "Toolkit") -> "LocalTrainerConfig":
 
 def show_local(toolkit: "Toolkit", recipe: "Recipe | None", assume: list[str] | None, *, as_json: bool) -> None:
     """The resolved configuration; of GRPO, where `assume` is a list, the estimate, too."""
+    from sandmle.core.engine.crews import check_names
     from sandmle.plugins.trainers.dry_run import estimate_words
     from sandmle.plugins.trainers.local.dry_run import config_words, local_estimate
 
     config, run = read_section(toolkit), toolkit.settings.run
+    if assume is not None:
+        check_names(toolkit)
     found = None if assume is None else local_estimate(config, run, recipe, assume)
     if as_json:
         record = {

@@ -103,7 +103,7 @@ class Output:
         path = self.checkpoint(step) / STATE
         try:
             with boundary(StoreError, f"{path} cannot be read"):
-                _refuse_damage(path.parent)
+                refuse_damage(path.parent)
                 packed = torch.load(path, map_location="cpu", weights_only=True)
                 state = TrainerState(
                     step=packed["step"],
@@ -201,7 +201,13 @@ def _sums(checkpoint: Path) -> str:
     return "".join(lines)
 
 
-def _refuse_damage(checkpoint: Path) -> None:
+def refuse_damage(checkpoint: Path) -> None:
+    """Hold what was trained, and the trainer's state, against the sums that were written with them.
+
+    Raises:
+        StoreError: a file is not what was written.
+        OSError: one cannot be read.
+    """
     file = checkpoint / SUMS
     # Checkpoints of earlier versions have none.
     wanted = file.read_text("utf-8") if file.is_file() else None

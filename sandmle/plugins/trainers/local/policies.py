@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from sandmle.core.contracts.policy import PolicyProvider, TrainablePolicy
 from sandmle.core.engine.crews import open_chat_model
@@ -13,6 +14,8 @@ from sandmle.core.hooks.registry import Kind
 from sandmle.plugins.trainers.local.output import Output
 
 PROVIDER = "local"
+_PART_BYTES: Final = 2**24
+"""Read at a time of weights, which may be larger than memory."""
 
 
 def open_policy(toolkit: Toolkit, name: str) -> AbstractAsyncContextManager[TrainablePolicy]:
@@ -78,5 +81,8 @@ def weights_digest(path: Path) -> str:
         raise ConfigError(f"{path} holds no policy (config.json and *.safetensors); make one with `sandmle train sft`")
     digest = hashlib.sha256()
     for one in files:
-        digest.update(one.read_bytes())
+        # Weights of billions of parameters are not to be held in memory twice.
+        with one.open("rb") as file:
+            while part := file.read(_PART_BYTES):
+                digest.update(part)
     return digest.hexdigest()

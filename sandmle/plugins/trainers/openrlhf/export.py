@@ -19,7 +19,8 @@ from transformers import AutoModelForCausalLM
 
 from sandmle.core.engine.fingerprints import refuse_foreign
 from sandmle.core.errors import ConfigError, ProviderError, StoreError, boundary
-from sandmle.plugins.trainers.models import ADAPTER_CONFIG, CONFIG, adapter_of, checkpoint_in
+from sandmle.plugins.trainers.local.output import STATE, refuse_damage
+from sandmle.plugins.trainers.models import ADAPTER_CONFIG, CONFIG, WEIGHTS, adapter_of, checkpoint_in, has_weights
 from sandmle.plugins.trainers.openrlhf.merging import merged_weights
 
 HEAD: Final = "lm_head.weight"
@@ -55,7 +56,7 @@ def export_policy(trained: Path, *, merge: Path | None, adapter: Path | None, ba
         base: name or folder of the model below the adapter; None takes the one that the checkpoint holds or names.
 
     Raises:
-        ConfigError: there is nothing to export, or it cannot be read; a target exists.
+        ConfigError: there is nothing to export, it cannot be read or is damaged; a target exists.
         PluginError: an adapter of a kind that cannot be merged.
         StoreError: something could not be written.
     """
@@ -65,6 +66,9 @@ def export_policy(trained: Path, *, merge: Path | None, adapter: Path | None, ba
     on_top = adapter_of(source)
     if on_top is None and adapter is not None:
         raise ConfigError(f"{source} holds whole weights and no adapter; export it by --merge")
+    if not has_weights(on_top or source):
+        raise ConfigError(f"{on_top or source} holds no weights (*{' or *'.join(WEIGHTS)}): there is nothing to export")
+    _refuse_damage(source)
     below = _base_of(source, on_top, base) if on_top is not None else None
     for target in (one for one in (merge, adapter) if one is not None):
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -91,6 +95,16 @@ def _found(trained: Path) -> Path:
             f"{trained} holds nothing that was trained: no {CONFIG} and no {ADAPTER_CONFIG} in it or its policy/"
         )
     return found
+
+
+def _refuse_damage(source: Path) -> None:
+    """Only the local trainer's checkpoints tell, and only where its state lies there, too."""
+    if not (source / STATE).is_file():
+        return
+    try:
+        refuse_damage(source)
+    except StoreError as problem:
+        raise ConfigError(f"{problem}; export another checkpoint of the training") from problem
 
 
 def _base_of(source: Path, on_top: Path, base: str | None) -> str:

@@ -28,7 +28,7 @@ from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
 from sandmle.plugins.trainers.openrlhf.files import write_files
 from sandmle.plugins.trainers.openrlhf.metrics import parse_line
 from sandmle.plugins.trainers.openrlhf.planning import Launch, plan_grpo
-from sandmle.plugins.trainers.openrlhf.preflight import check_gpus, check_packages, check_sandbox_hosts
+from sandmle.plugins.trainers.openrlhf.preflight import check_gpus, check_packages, check_sandbox_hosts, check_weights
 from sandmle.plugins.trainers.openrlhf.watching import FINISHED, Tell, Watched, Watcher, last_per_step
 
 
@@ -58,6 +58,7 @@ async def run_openrlhf(
     launch = plan_grpo(toolkit, config, tasks=tasks, out=out)
     if drain.is_set():
         return OpenRlhfSummary(out=str(out), complete=False, steps=0, policy=None, metrics=[], evaluations=[])
+    check_weights(launch.config)
     check_packages(launch.config, launch.place)
     check_gpus(launch.config)
     check_sandbox_hosts(launch.config)

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Final
 
 from sandmle.core.errors import ConfigError, PluginError, ProviderError
+from sandmle.plugins.trainers.models import WEIGHTS, has_weights
 from sandmle.plugins.trainers.openrlhf.config import OpenRlhfConfig
 from sandmle.plugins.trainers.openrlhf.placement import Placement
 
@@ -24,6 +26,17 @@ _COUNT_CLUSTER: Final = (
     "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR'); "
     "print(int(ray.cluster_resources().get(sys.argv[2], 0)))"
 )
+
+
+def check_weights(config: OpenRlhfConfig) -> None:
+    """See that a policy that is a folder holds more than its shape, which is enough for a dry run.
+
+    Raises:
+        ConfigError: there are no weights.
+    """
+    folder = Path(str(config.policy))
+    if folder.is_dir() and not has_weights(folder):
+        raise ConfigError(f"the policy {folder} holds no weights (*{' or *'.join(WEIGHTS)})")
 
 
 def check_packages(config: OpenRlhfConfig, place: Placement) -> None:

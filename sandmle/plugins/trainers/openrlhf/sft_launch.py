@@ -14,7 +14,7 @@ from sandmle.plugins.trainers.openrlhf.command import Paths
 from sandmle.plugins.trainers.openrlhf.files import write_files
 from sandmle.plugins.trainers.openrlhf.metrics import SftBar
 from sandmle.plugins.trainers.openrlhf.placement import place
-from sandmle.plugins.trainers.openrlhf.preflight import check_gpus, check_packages
+from sandmle.plugins.trainers.openrlhf.preflight import check_gpus, check_packages, check_weights
 from sandmle.plugins.trainers.openrlhf.sft import SAVE_EVERY, SftPlan
 from sandmle.plugins.trainers.openrlhf.watching import FINISHED, Tell, Watched, Watcher, last_per_step
 
@@ -27,6 +27,7 @@ async def run_openrlhf_sft(toolkit: Toolkit, plan: SftPlan, *, drain: asyncio.Ev
         PluginError: a package is missing.
         InfrastructureError: OpenRLHF failed, or something could not be written.
     """
+    check_weights(plan.config)
     check_packages(plan.config, place(plan.config, None))
     check_gpus(plan.config)
     out = plan.paths.out

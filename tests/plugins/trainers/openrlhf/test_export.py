@@ -1,6 +1,8 @@
 """What is exported answers as what was trained."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,10 @@ TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 def logits(module) -> torch.Tensor:
     with torch.no_grad():
         return module.eval()(input_ids=IDS).logits
+
+
+def sum_of(folder: Path, name: str) -> str:
+    return f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n"
 
 
 def stir(module) -> None:
@@ -72,7 +78,8 @@ def local_out(tmp_path_factory) -> tuple[Path, torch.Tensor]:
     stir(model.module)
     model.save(root / "out" / "best")
     (root / "out" / "best" / "trainer.pt").write_bytes(b"state of the optimizer")
-    (root / "out" / "best" / "SHA256SUMS").write_text("of the trainer's state and the adapter")
+    sums = [sum_of(root / "out" / "best", name) for name in ("adapter/adapter_model.safetensors", "trainer.pt")]
+    (root / "out" / "best" / "SHA256SUMS").write_text("".join(sums))
     return root / "out", logits(model.module)
 
 
@@ -167,3 +174,24 @@ def test_what_cannot_be_exported_is_refused(openrlhf_out, tmp_path):
     (tmp_path / "full" / "file").write_text("mine")
     with pytest.raises(ConfigError, match="exists already"):
         export_policy(openrlhf_out[0], merge=tmp_path / "full", adapter=None, base=None)
+
+
+def test_a_folder_that_holds_a_shape_and_no_weights_is_not_exported(openrlhf_out, tmp_path):
+    (tmp_path / "shape").mkdir()
+    shutil.copy(openrlhf_out[0].parent / "base" / "config.json", tmp_path / "shape")
+    with pytest.raises(ConfigError, match=r"shape holds no weights \(\*\.safetensors or \*\.bin\)"):
+        export_policy(tmp_path / "shape", merge=tmp_path / "x", adapter=None, base=None)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("what", ["merge", "adapter"])
+def test_a_checkpoint_in_which_a_bit_has_turned_is_not_exported(local_out, tmp_path, what):
+    shutil.copytree(local_out[0], tmp_path / "out")
+    weights = tmp_path / "out" / "best" / "adapter" / "adapter_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    targets = {"merge": None, "adapter": None, what: tmp_path / "x"}
+    with pytest.raises(ConfigError, match=r"adapter_model\.safetensors is not what was written; export another"):
+        export_policy(tmp_path / "out", **targets, base=None)
+    assert not (tmp_path / "x").exists()

@@ -200,6 +200,18 @@ async def test_what_is_missing_is_said_with_what_to_do(tmp_path, tasks):
     assert not (tmp_path / "out").exists()
 
 
+async def test_a_policy_of_which_only_the_shape_is_there_starts_nothing(tmp_path, tasks):
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "config.json").write_text("{}")
+    toolkit, _ = planned(tmp_path / "out", **{"plugin.trainer.openrlhf.policy": str(tmp_path / "policy")})
+    run = run_openrlhf(
+        toolkit, read_section(toolkit), tasks=tasks, out=tmp_path / "out", drain=asyncio.Event(), tell=print
+    )
+    with pytest.raises(ConfigError, match=r"policy holds no weights \(\*\.safetensors or \*\.bin\)"):
+        await run
+    assert not (tmp_path / "out").exists()
+
+
 async def test_a_drained_run_starts_nothing(tmp_path, tasks):
     toolkit, _ = planned(tmp_path / "out")
     drain = asyncio.Event()
