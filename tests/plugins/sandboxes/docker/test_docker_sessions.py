@@ -6,11 +6,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from sandmle.core.conformance.sandbox import (
-    a_deadline_ends_the_session,
-    a_running_cell_can_be_watched,
-    others_cannot_be_signalled,
-)
+from sandmle.core.conformance.sandbox import a_deadline_ends_the_session, a_running_cell_can_be_watched
+from sandmle.core.conformance.sandbox_walls import others_cannot_be_signalled
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.config import DockerConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandmle.core.conformance.sandbox import nothing_outside_is_readable, there_is_no_network
+from sandmle.core.conformance.sandbox_walls import nothing_outside_is_readable, there_is_no_network
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.config import JupyterConfig
