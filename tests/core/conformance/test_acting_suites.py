@@ -210,7 +210,7 @@ async def test_a_sound_trainer_passes(toolkit, tasks, tmp_path):
     ],
 )
 async def test_a_broken_trainer_is_told_what_is_wrong(trainer, complaint, toolkit, tasks, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules[check_trainer.__module__], "DRAIN_DEADLINE_S", 0.2)
+    monkeypatch.setattr(sys.modules[check_trainer.__module__], "DRAIN_DEADLINE_S", 1.0)
     with pytest.raises(PluginError) as caught:
         await check_trainer(trainer, toolkit, tasks, tmp_path / "out")
     assert complaint in str(caught.value)

@@ -41,11 +41,12 @@ async def test_starts_and_cells_have_turns_of_their_own():
 async def test_only_the_wait_is_queue_time():
     leases, waiting, held = Leases(cells=1), Queue(), Queue()
     async with held.turn(leases.cells):
+        before_s = held.seconds
         task = asyncio.create_task(hold(leases.cells, [], "late", waiting))
         await asyncio.sleep(0.05)
     await task
     assert waiting.seconds >= 0.04
-    assert held.seconds < 0.04
+    assert held.seconds == before_s
 
 
 async def test_a_wait_that_is_cancelled_takes_no_turn_with_it():
@@ -70,7 +71,7 @@ async def test_a_failure_inside_gives_the_turn_back():
 
 
 async def test_starts_are_spaced_and_the_wait_is_queue_time():
-    leases, queues = Leases(starts=8, starts_per_s=50), [Queue() for _ in range(4)]
+    leases, queues = Leases(starts=8, starts_per_s=5), [Queue() for _ in range(4)]
     began, times = time.monotonic(), []
 
     async def start(queue: Queue) -> None:
@@ -79,8 +80,9 @@ async def test_starts_are_spaced_and_the_wait_is_queue_time():
 
     await asyncio.gather(*(start(queue) for queue in queues))
     # No turn comes early, however late a busy machine makes them.
-    assert all(at >= 0.02 * number - 0.001 for number, at in enumerate(sorted(times)))
-    assert queues[-1].seconds >= 0.059
+    assert all(at >= 0.2 * number - 0.001 for number, at in enumerate(sorted(times)))
+    # Of its six tenths of a second, the last has waited for what was left when a busy machine let it begin to.
+    assert queues[-1].seconds >= 0.2
 
 
 async def test_a_start_that_is_cancelled_while_it_is_spaced_gives_its_turn_back():

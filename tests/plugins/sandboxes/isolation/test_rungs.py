@@ -16,7 +16,7 @@ from sandmle.plugins.sandboxes.isolation import landlock
 
 NOBODY = 65_534
 ROOT = str(Path(sandmle.core.__file__).parents[2])
-PATIENCE_S = 300
+PATIENCE_S = 600
 SCRIPT = """
 import asyncio, errno, os, struct, sys, tempfile
 from pathlib import Path
