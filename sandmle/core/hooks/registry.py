@@ -1,10 +1,11 @@
 """What plugins register (`Spec`), and where it is looked up by kind and name (`Registry`)."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -152,15 +153,22 @@ def explain(problem: ValidationError, where: str, model: type[BaseModel]) -> str
             lines.append(f"unknown configuration key {path!r}; {nearest(str(error['loc'][-1]), known)}")
         elif error["type"] == "missing":
             lines.append(f"{path} must be set: by its option, by --set {path}=VALUE, or in the configuration file")
+        elif error["type"] in ("tuple_type", "list_type"):
+            lines.append(f"{path} wants a list, such as [{json.dumps(str(error['input']))}] (got {error['input']!r})")
+        elif error["type"] == "value_error":
+            # The type's own words say what is wrong; what was given may hold a key, which belongs into no log.
+            lines.append(f"{path}: {error['ctx']['error']}")
         else:
             lines.append(f"{path}: {error['msg']} (got {error['input']!r})")
     return "\n".join(lines)
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The keys known at a place, below a table of models, such as that of options by model string, as well."""
+    at: Any = model
     for part in loc:
-        field = model.model_fields.get(str(part))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return []
-        model = field.annotation
-    return list(model.model_fields)
+        if isinstance(at, type) and issubclass(at, BaseModel):
+            at = at.model_fields[str(part)].annotation if str(part) in at.model_fields else None
+        else:
+            at = next(iter(get_args(at)[1:]), None)
+    return list(at.model_fields) if isinstance(at, type) and issubclass(at, BaseModel) else []

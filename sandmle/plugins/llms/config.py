@@ -4,9 +4,9 @@ import fnmatch
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sandmle.core.errors import ConfigError
 
@@ -22,6 +22,7 @@ FROM_ENVIRONMENT: Final = "env:"
 """A header whose value begins so is read from the environment variable named behind it."""
 _KEYS: Final = re.compile(r"api_?key|secret|passw|credential|access_key|(^|_)token$", re.IGNORECASE)
 _KEY_HEADERS: Final = re.compile(r"authorization|cookie|api-?key|secret|token$", re.IGNORECASE)
+_ONE_WORD: Final = re.compile(r"\S+")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 Headers = dict[str, str]
@@ -67,15 +68,20 @@ class ModelOptions(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of every call, such as `top_p`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_stand_elsewhere(cls, section: Any) -> Any:
+        if isinstance(section, Mapping):
+            _refuse_keys(section)
+        return section
+
     @field_validator("options")
     @classmethod
     def _not_ours(cls, options: dict[str, Any]) -> dict[str, Any]:
         taken = sorted(OURS & options.keys())
         if taken:
             raise ValueError(f"SandMLE sets {', '.join(taken)} itself; remove it here")
-        secret = next((name for name in options if _KEYS.search(name)), None)
-        if secret:
-            raise ValueError(f"{secret} looks like a key: keys come from the environment and stand in no configuration")
+        _refuse_keys(options)
         return options
 
     @field_validator("extra_headers")
@@ -94,10 +100,14 @@ class ModelOptions(BaseModel):
         if address is None:
             return None
         parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("an address begins with http:// or https:// and names a host")
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _ONE_WORD.fullmatch(address):
+            raise ValueError("an address begins with http:// or https://, names a host, and has no blanks in it")
+        if parts.port == 0:
+            raise ValueError("no server has the port 0")
         if parts.username or parts.password:
             raise ValueError("keys come from the environment: leave user and password out of the address")
+        if any(name == "key" or _KEYS.search(name) for name, _ in parse_qsl(parts.query)):
+            raise ValueError("keys come from the environment: leave them out of the address")
         return address.rstrip("/")
 
 
@@ -152,6 +162,15 @@ _PASSING: Final = frozenset(
     }
 )  # fmt: skip
 """Options that change where a model is reached, how patiently and at what price, not what it answers."""
+
+
+def _refuse_keys(section: Mapping[str, Any]) -> None:
+    secret = next((name for name in section if _KEYS.search(str(name))), None)
+    if secret:
+        raise ValueError(
+            f"{secret} looks like a key: keys come from the environment, under the name that the provider uses "
+            "(OPENAI_API_KEY), and stand in no configuration"
+        )
 
 
 def read_headers(headers: Mapping[str, str], environment: Mapping[str, str]) -> Headers:

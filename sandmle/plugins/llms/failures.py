@@ -5,7 +5,7 @@ exceptions and fails when one is missing here.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
@@ -80,6 +80,8 @@ _GARBAGE_WORDS: Final = (
 _PARSING: Final = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 """What litellm's readers of answers fail with: JSON that is none, and fields that are missing or of another type."""
 _KEY_STATUS: Final = (401, 403)
+_UNREACHED: Final = frozenset({"APIConnectionError", "ConnectError", "ConnectTimeout", "ClientConnectorError"})
+"""What HTTP clients raise before anything was sent. litellm files some of it under errors of the server."""
 _CHAIN: Final = 8
 """Exceptions behind an exception that are looked at."""
 _PASSING_STATUS: Final = (408, 409, 425, 429)
@@ -103,6 +105,8 @@ def verdict_on(problem: BaseException) -> Verdict | None:
     status = _status(problem)
     if 400 <= status < 500 and status not in _PASSING_STATUS:
         return VERDICTS["BadRequestError"]
+    if any(type(one).__name__ in _UNREACHED for one in _chain(problem)):
+        return VERDICTS["APIConnectionError"]
     return verdict
 
 
@@ -134,16 +138,22 @@ def retry_after_s(problem: BaseException, now: float) -> float:
 
 def _is_garbage(problem: BaseException) -> bool:
     """Whether the answer arrived and was not the JSON of a reply."""
-    seen: BaseException | None = problem
-    for _ in range(_CHAIN):
-        if seen is None:
-            break
+    for seen in _chain(problem):
         # A certificate that does not hold is a `ValueError`, too.
         is_parsing = isinstance(seen, _PARSING) and not isinstance(seen, OSError)
         if is_parsing or type(seen).__name__ == "APIResponseValidationError":
             return True
-        seen = seen.__cause__ or seen.__context__
     return any(words in str(problem).lower() for words in _GARBAGE_WORDS)
+
+
+def _chain(problem: BaseException) -> Iterator[BaseException]:
+    """A failure and what stands behind it."""
+    seen: BaseException | None = problem
+    for _ in range(_CHAIN):
+        if seen is None:
+            return
+        yield seen
+        seen = seen.__cause__ or seen.__context__
 
 
 def is_authentication(problem: BaseException) -> bool:

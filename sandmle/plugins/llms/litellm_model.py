@@ -71,6 +71,8 @@ class LitellmProvider:
 
 
 def _provider_of(name: str, model: str, api_base: str | None) -> str:
+    if not all(part.strip() for part in model.split("/", 1)):
+        raise ConfigError(f"no model {name!r}; write it as provider/model, such as openai/gpt-5 or offline/agent")
     try:
         return str(litellm.get_llm_provider(model, api_base=api_base)[1])
     except exceptions.BadRequestError as problem:

@@ -144,6 +144,7 @@ class Tries:
         meaning = verdict.meaning if verdict else type(problem).__name__
         if is_authentication(problem):
             meaning += f"; {self._about_key()}"
+        meaning += self._about_address(verdict)
         tried = f" (after {retries} further {'try' if retries == 1 else 'tries'})" if retries else ""
         text = " ".join(str(problem).split())
         text = text if len(text) <= MESSAGE_CHARS else text[:MESSAGE_CHARS] + "..."
@@ -154,11 +155,25 @@ class Tries:
         """What to do before it can be asked: set its key. None where it has one, or may do without."""
         target = self.target
         # Another address, another sort of key: whoever has set something of this provider's is asked to find out.
-        told = any(name.startswith(f"{target.provider.upper()}_") for name in os.environ)
-        if target.provider not in KEYED or told or target.config.api_base or target.headers:
+        prefixes = (f"{target.provider.upper()}_", *(("GOOGLE_",) if target.provider == "gemini" else ()))
+        told = {name: word.strip() for name, word in os.environ.items() if name.startswith(prefixes)}
+        if target.provider not in KEYED or any(told.values()) or target.config.api_base or target.headers:
             return None
+        # To litellm a variable that holds nothing is set.
+        empty = [name for name in told if name.endswith("_API_KEY")]
+        if empty:
+            return f"the environment variable {' and '.join(empty)} is empty; put the key into it"
         missing = litellm.validate_environment(target.model)["missing_keys"]
         return f"set the environment variable {' or '.join(missing)}" if missing else None
+
+    def _about_address(self, verdict: Verdict | None) -> str:
+        """What to look at where the address is the user's own, and the failure may be its."""
+        address = self.target.api_base
+        if address and verdict is VERDICTS["APIConnectionError"]:
+            return f" at {address}"
+        if address and verdict is VERDICTS["NotFoundError"] and not address.endswith("/v1"):
+            return f", or nothing answers below {address}; for openai/ and hosted_vllm/ an address ends in /v1"
+        return ""
 
     def _about_key(self) -> str:
         """Which environment variable the key comes from, as far as litellm can tell."""

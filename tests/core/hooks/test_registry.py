@@ -9,6 +9,7 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     timeout_s: float = 3.0
+    readable: tuple[str, ...] = ()
 
 
 def needs_a_package(config: Options) -> None:
@@ -38,6 +39,7 @@ def test_options_are_validated_by_the_specs_own_type(registry):
             "unknown configuration key 'plugin.sandbox.process.timeout'; did you mean 'timeout_s'?",
         ),
         ("process", {"timeout_s": "soon"}, "plugin.sandbox.process.timeout_s: Input should be a valid number"),
+        ("process", {"readable": "/srv"}, 'plugin.sandbox.process.readable wants a list, such as ["/srv"]'),
     ],
 )
 def test_wrong_names_keys_and_values_are_named(registry, name, options, complaint):

@@ -129,8 +129,26 @@ def test_a_model_says_which_key_it_lacks_and_none_where_it_may_do_without(monkey
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     assert lacks() is None
     monkeypatch.delenv("OPENAI_BASE_URL")
+    monkeypatch.setenv("OPENAI_API_KEY", " ")
+    assert lacks() == "the environment variable OPENAI_API_KEY is empty; put the key into it"
+    monkeypatch.setenv("GEMINI_API_KEY", "")
+    assert "GEMINI_API_KEY is empty" in lacks("gemini/gemini-2.5-pro")
+    monkeypatch.setenv("GOOGLE_API_KEY", "a key")
+    assert lacks("gemini/gemini-2.5-pro") is None
     monkeypatch.setenv("OPENAI_API_KEY", "a key")
     assert lacks() is None
+
+
+async def test_an_address_where_nobody_answers_is_named(ask):
+    with pytest.raises(ProviderError, match=r"no connection to the provider at http://127\.0\.0\.1:9/v1"):
+        await ask(api_base="http://127.0.0.1:9/v1", num_retries=0)
+
+
+async def test_an_address_without_its_version_is_named(ask, server):
+    server.script = [failure(404, "Not Found")]
+    address = server.address.removesuffix("/v1")
+    with pytest.raises(ProviderError, match=f"nothing answers below {address}; for openai/ .* ends in /v1"):
+        await ask(api_base=address)
 
 
 async def test_a_server_of_ones_own_needs_no_key(ask, server, monkeypatch):
@@ -152,8 +170,8 @@ async def test_a_provider_that_stalls_meets_our_deadline(ask, server):
 
 async def test_pauses_between_tries_count_against_the_deadline(ask, server):
     server.script = [failure(429, "slow down", retry_after="60")]
-    with pytest.raises(ProviderError, match="no reply within 1 s; before that: the provider's rate limit was hit"):
-        await ask(ReplyOptions(timeout_s=1), max_backoff_s=0)
+    with pytest.raises(ProviderError, match="no reply within 3 s; before that: the provider's rate limit was hit"):
+        await ask(ReplyOptions(timeout_s=3), max_backoff_s=0)
     assert len(server.asked) == 1
 
 
@@ -198,6 +216,8 @@ async def test_cancelling_a_question_is_no_provider_error(ask, server):
         ("opnai/gpt-5", "did you mean 'openai'?"),
         ("ofline/agent", "did you mean 'offline'?"),
         ("gpt5", "write it as provider/model"),
+        ("openai/", "write it as provider/model"),
+        ("/gpt-5", "write it as provider/model"),
         ("zzz/model", "litellm knows no provider 'zzz'"),
     ],
 )
