@@ -21,7 +21,8 @@ import typer
 from sandmle.core.engine.toolkit import Toolkit, open_toolkit
 from sandmle.core.errors import ConfigError, InfrastructureError, PluginError, SandmleError
 
-EXIT_CODES = ((InfrastructureError, 4), (PluginError, 5), (SandmleError, 2))
+MACHINERY_FAILED = 4
+EXIT_CODES = ((InfrastructureError, MACHINERY_FAILED), (PluginError, 5), (SandmleError, 2))
 
 UNUSABLE_PATHS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EROFS)
 """What the operating system says of paths that no program can use."""
@@ -173,6 +174,9 @@ def run(
     toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []), words)
     summary = run_until_interrupted(lambda drain: run_tasks(toolkit, out, drain))
     _print_json(summary.as_json()) if as_json else typer.echo(summary.as_text())
+    if summary.lost:
+        typer.echo(f"error: {summary.lost}", err=True)
+        raise typer.Exit(MACHINERY_FAILED)
     if not summary.complete:
         raise typer.Exit(3)
 

@@ -10,7 +10,10 @@ from sandmle.core.contracts.sandbox import Sandbox
 
 @runtime_checkable
 class Benchmark(Protocol):
-    """Lists its tasks; each is a task directory on this disk, made or found by the benchmark."""
+    """Lists its tasks; each is a task directory on this disk, made or found by the benchmark.
+
+    One whose grader has no public board to tell the agent of has an attribute `public_board` that is false.
+    """
 
     def task_dirs(self) -> Sequence[Path]:
         """The task directories, in a stable order.

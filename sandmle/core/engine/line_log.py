@@ -36,6 +36,19 @@ class LineLog:
             raise StoreError(f"cannot write {self.path}: {problem.strerror or problem}") from problem
         self._size += len(data)
 
+    def clear(self) -> None:
+        """Take every line out again, durably.
+
+        Raises:
+            StoreError: it could not be done.
+        """
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.fsync(self._descriptor)
+        except OSError as problem:
+            raise StoreError(f"cannot write {self.path}: {problem.strerror or problem}") from problem
+        self._size = 0
+
 
 @contextmanager
 def open_log(path: Path) -> Iterator[LineLog]:

@@ -22,11 +22,12 @@ from pydantic import BaseModel, ConfigDict
 
 from sandmle.core.engine.crews import check_names, open_chat_model
 from sandmle.core.engine.lessons import Lesson, lessons_of_model
-from sandmle.core.engine.runs import load_tasks, record_of, run_tasks
+from sandmle.core.engine.runs import caps_of, check_prices, load_tasks, record_of, run_tasks, with_possible_feedback
 from sandmle.core.engine.store import CONFIG, LOCK, agree, locked
 from sandmle.core.engine.tasks import Task
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError, InfrastructureError, PluginError, RunError, StoreError
+from sandmle.core.hooks.registry import Kind
 
 RECORD: Final = "matrix.toml"
 _HALF_WRITTEN: Final = ".matrix.toml.part"
@@ -127,6 +128,7 @@ async def play_matrix(
     Raises:
         UsageError: a name, the configuration, a task or the directory cannot be used; nothing was played then.
     """
+    toolkit = with_possible_feedback(toolkit)
     # All models of one scaffold before the next one: a matrix that was cut short can be compared as far as it goes.
     cells = {(name, scaffold): _cell(toolkit, models[name], scaffold) for scaffold in scaffolds for name in models}
     tasks = load_tasks(toolkit)
@@ -142,6 +144,8 @@ async def play_matrix(
                 summary = await run_tasks(cell, cell_dir(out, name, scaffold), drain)
                 for line in summary.budget_problems:
                     tell(f"{name} under {scaffold}: {line}")
+                if summary.lost:
+                    raise InfrastructureError(summary.lost)
             except (InfrastructureError, PluginError) as problem:
                 tell(f"{name} under {scaffold}: {problem}")
                 failures[name, scaffold] = problem
@@ -177,11 +181,14 @@ async def _check(cells: Mapping[tuple[str, str], Toolkit], tasks: Sequence[Task]
     opened: set[str] = set()
     for (name, scaffold), cell in cells.items():
         check_names(cell)
+        for tracker in cell.settings.run.trackers:
+            cell.registry.validate(Kind.TRACKER, tracker, cell.settings.options(Kind.TRACKER, tracker))
         folder = cell_dir(out, name, scaffold)
         if (folder / CONFIG).is_file():
             agree(folder, record_of(cell, tasks))
         if cell.settings.run.model not in opened:
-            async with open_chat_model(cell, cell.settings.run.model):
+            async with open_chat_model(cell, cell.settings.run.model) as model:
+                check_prices(model, caps_of(cell.settings.budget))
                 opened.add(cell.settings.run.model)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sandmle.core.contracts.benchmark import Benchmark, Hosting, SelfGrading
 from sandmle.core.contracts.llm import ChatModel
+from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.engine.announcing import announcing
 from sandmle.core.engine.attempt import Crew
 from sandmle.core.engine.budget import Budget, Cap, Caps
@@ -22,9 +23,10 @@ from sandmle.core.engine.summary import RunSummary, summarize_run
 from sandmle.core.engine.tasks import Task, read_task
 from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import ConfigError, TaskError
-from sandmle.core.hooks.events import RunFinished, RunStarted
+from sandmle.core.hooks.events import Event, LevelLowered, RunFinished, RunStarted
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.episode import Outcome
+from sandmle.core.types.trajectory import FeedbackMode
 
 _PLAYING: Final = (Kind.LLM, Kind.SANDBOX, Kind.SCAFFOLD, Kind.MILESTONE)
 """Kinds whose plugin sections decide what an episode is. Where tasks lie does not: their hashes are compared."""
@@ -46,6 +48,7 @@ async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSum
         InfrastructureError: the machinery cannot be started, or failed too often in a row.
         PluginError: a plugin failed in its own code.
     """
+    toolkit = with_possible_feedback(toolkit)
     settings = toolkit.settings.run
     tasks = load_tasks(toolkit)
     check_names(toolkit)
@@ -56,14 +59,16 @@ async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSum
     budget_problems: tuple[str, ...] = ()
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(open_chat_model(toolkit, settings.model))
-        _check_prices(model, caps)
+        check_prices(model, caps)
         store = stack.enter_context(open_store(out, record_of(toolkit, tasks)))
+        store.forget_left_out()
         announcer = stack.enter_context(announcing(toolkit, store.add_event, trackers))
         announcer.emit(RunStarted(run_id=plan.run_id, episodes=expected, done=len(store.done)))
         if len(store.done) < expected:
             crew = await stack.enter_async_context(open_crew(toolkit, model))
             crew = replace(crew, budget=Budget(caps, read_charges(out), store.add_charge))
             crew = await _with_the_benchmarks_own(toolkit, crew, stack)
+            _tell_of_its_level(crew.sandbox, plan.run_id, announcer.emit)
             rollout = Rollout(crew, plan, store, announcer.emit)
             await rollout.run(drain)
             budget_problems = rollout.budget_problems
@@ -77,6 +82,29 @@ async def run_tasks(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> RunSum
         left_out = summary.outcomes.get(Outcome.INFRASTRUCTURE.value, 0)
         announcer.emit(RunFinished(run_id=plan.run_id, episodes=summary.episodes, infrastructure=left_out))
     return summary
+
+
+def with_possible_feedback(toolkit: Toolkit) -> Toolkit:
+    """The toolkit with a feedback mode that its benchmark can give.
+
+    A benchmark without a public board says so by an attribute `public_board` that is false. Submissions are then
+    only checked for their format, unless the configuration names another mode.
+
+    Raises:
+        ConfigError: it names the public board.
+    """
+    settings = toolkit.settings.run
+    if settings.feedback is not FeedbackMode.PUBLIC_BOARD:
+        return toolkit
+    if getattr(toolkit.make(Kind.BENCHMARK, settings.benchmark), "public_board", True):
+        return toolkit
+    if "run.feedback" in toolkit.resolved.origin:
+        raise ConfigError(
+            f"benchmark {settings.benchmark!r} scores on one set of answers, so there is no public board to tell the "
+            "agent of: take --feedback validate_only, or full, which shows the score on the test answers and is no "
+            "fair evaluation"
+        )
+    return toolkit.override({"run.feedback": FeedbackMode.VALIDATE_ONLY.value})
 
 
 def load_tasks(toolkit: Toolkit) -> list[Task]:
@@ -123,6 +151,20 @@ def caps_of(settings: BudgetSettings) -> Caps:
     )
 
 
+def check_prices(model: ChatModel, caps: Caps) -> None:
+    """See that a cap on money can be kept: a model that does not know its price has an attribute `priced` of false.
+
+    Raises:
+        ConfigError: there is such a cap, and no price.
+    """
+    if caps.need_prices and not getattr(model, "priced", True):
+        raise ConfigError(
+            f"a cap in USD needs to know what {model.name} costs, and no price is listed for it; set "
+            f"usd_per_million_prompt_tokens and usd_per_million_completion_tokens under "
+            f'[plugin.llm.litellm.models."{model.name}"], or cap tokens instead'
+        )
+
+
 async def _with_the_benchmarks_own(toolkit: Toolkit, crew: Crew, stack: AsyncExitStack) -> Crew:
     """The crew with the grader and the sandbox that the benchmark brings, if it brings any."""
     benchmark = toolkit.make(Kind.BENCHMARK, toolkit.settings.run.benchmark)
@@ -135,14 +177,11 @@ async def _with_the_benchmarks_own(toolkit: Toolkit, crew: Crew, stack: AsyncExi
     return crew
 
 
-def _check_prices(model: ChatModel, caps: Caps) -> None:
-    """A model that does not know what it costs says so by an attribute `priced` that is false."""
-    if caps.need_prices and not getattr(model, "priced", True):
-        raise ConfigError(
-            f"a cap in USD needs to know what {model.name} costs, and no price is listed for it; set "
-            f"usd_per_million_prompt_tokens and usd_per_million_completion_tokens under "
-            f'[plugin.llm.litellm.models."{model.name}"], or cap tokens instead'
-        )
+def _tell_of_its_level(sandbox: Sandbox, run_id: str, emit: Callable[[Event], None]) -> None:
+    """A sandbox that was to isolate more strongly than it does says why by an attribute `weaker_because`."""
+    reasons: tuple[str, ...] = getattr(sandbox, "weaker_because", ())
+    if reasons:
+        emit(LevelLowered(run_id=run_id, sandbox=sandbox.name, level=sandbox.level.value, reasons=reasons))
 
 
 def _episode_caps(settings: BudgetSettings) -> dict[str, Any]:

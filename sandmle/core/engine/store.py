@@ -22,7 +22,7 @@ from sandmle.core.engine.budget import Charge, parse_charge
 from sandmle.core.engine.line_log import LineLog, open_log
 from sandmle.core.errors import PluginError, RunError
 from sandmle.core.hooks.events import Event
-from sandmle.core.types.episode import Episode
+from sandmle.core.types.episode import Episode, Outcome
 
 CONFIG, EVENTS, EPISODES, FAILURES, LOCK = "config.toml", "events.jsonl", "episodes.jsonl", "failures.jsonl", ".lock"
 USAGE = "usage.jsonl"
@@ -86,6 +86,18 @@ class RunStore:
             raise ValueError(f"episode {episode.episode_id} is recorded already")
         self._episodes.append(_EpisodeRecord(episode).model_dump_json().encode(), durable=True)
         self._done.add(key)
+
+    def forget_left_out(self) -> None:
+        """Open every slot again where nothing but slots left out is recorded: of such a run nothing was played.
+
+        Raises:
+            StoreError: it could not be done.
+        """
+        with self._episodes.path.open("rb") as file:
+            if any(json.loads(line).get("outcome") != Outcome.INFRASTRUCTURE.value for line in file):
+                return
+        self._episodes.clear()
+        self._done.clear()
 
     def add_failure(self, failure: FailureRecord) -> None:
         """Record one failure, durably.

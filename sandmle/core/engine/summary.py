@@ -9,8 +9,8 @@ from typing import Any
 
 from sandmle.core.engine.budget import usage_of
 from sandmle.core.engine.evaluation import failure_counts, failure_rates, summarize
-from sandmle.core.engine.store import read_charges, read_episodes, read_failures
-from sandmle.core.types.episode import Episode
+from sandmle.core.engine.store import FailureRecord, read_charges, read_episodes, read_failures
+from sandmle.core.types.episode import Episode, Outcome
 from sandmle.core.types.message import Usage
 from sandmle.core.types.report import AgentSummary, Estimate
 
@@ -42,6 +42,8 @@ class RunSummary:
     usage_by_task: Mapping[str, Usage]
     budget_problems: Sequence[str] = ()
     """Which caps stopped it."""
+    lost: str | None = None
+    """Why nothing came of it, where the infrastructure failed every episode; None where one was played."""
 
     def as_json(self) -> dict[str, Any]:
         """As JSON has it; what is not a number is null."""
@@ -92,7 +94,15 @@ def summarize_run(
         usage=usage,
         usage_by_task=usage_by_task,
         budget_problems=budget_problems,
+        lost=_why_lost(episodes, failures),
     )
+
+
+def _why_lost(episodes: Sequence[Episode], failures: Sequence[FailureRecord]) -> str | None:
+    if not episodes or any(episode.outcome is not Outcome.INFRASTRUCTURE for episode in episodes):
+        return None
+    last = f" The last failure: {failures[-1].kind}: {failures[-1].error}" if failures else ""
+    return f"the machinery failed every episode on every try; the same command plays them again.{last}"
 
 
 def lean(episode: Episode) -> Episode:

@@ -1,6 +1,6 @@
 """What happened, one frozen dataclass per event. Adding a field breaks nobody."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -31,6 +31,18 @@ class RunStarted(Event):
     """Episodes the run will hold when complete."""
     done: int
     """Of which an earlier start has finished already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelLowered(Event):
+    """The sandbox of a run isolates less strongly than it was asked to."""
+
+    run_id: str
+    sandbox: str
+    level: str
+    """What it reached."""
+    reasons: Sequence[str]
+    """Of each stronger level, why it was not had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

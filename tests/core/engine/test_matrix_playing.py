@@ -28,7 +28,9 @@ def play(make_task, puppets, tmp_path):
         def open_model(self, model):
             if model == "puppet/absent":
                 raise ConfigError("no model 'puppet/absent'")
-            return puppets["model"](SCRIPT, name=model)
+            opened = puppets["model"](SCRIPT, name=model)
+            opened.priced = model != "puppet/unpriced"
+            return opened
 
     class Play:
         out = tmp_path / "matrix"
@@ -37,7 +39,7 @@ def play(make_task, puppets, tmp_path):
         def __init__(self):
             self.told = []
 
-        def toolkit(self, **run):
+        def toolkit(self, budget, **run):
             real = load_plugins(builtins=["sandmle.rewards.plugin", "sandmle.plugins.benchmarks.plugin"])
             entries = {(one.kind, one.spec.name): one for one in real.registry}
             makers = {
@@ -53,11 +55,11 @@ def play(make_task, puppets, tmp_path):
             manager.add_hookspecs(hookspecs)
             chosen = {"sandbox": "puppet", "trackers": (), "group_size": 2, "infrastructure_retries": 0}
             corpus = {"benchmark": {"corpus": {"path": str(tmp_path / "tasks")}}}
-            settings = Settings.model_validate({"run": {**chosen, **run}, "plugin": corpus})
+            settings = Settings.model_validate({"run": {**chosen, **run}, "plugin": corpus, "budget": budget})
             return Toolkit(plugins=Plugins(manager=manager, registry=Registry(entries)), settings=settings)
 
-        async def __call__(self, models=MODELS, scaffolds=("puppet", "twin"), *, drain=None, **run):
-            toolkit, drain = self.toolkit(**run), drain or asyncio.Event()
+        async def __call__(self, models=MODELS, scaffolds=("puppet", "twin"), *, drain=None, budget=None, **run):
+            toolkit, drain = self.toolkit(budget or {}, **run), drain or asyncio.Event()
             return await play_matrix(toolkit, models, scaffolds, self.out, drain, self.told.append)
 
     return Play()
@@ -111,12 +113,23 @@ async def test_a_cell_whose_machinery_failed_is_named_and_the_others_are_played(
     assert read_matrix(play.out).complete
 
 
+async def test_a_cell_of_which_no_episode_was_played_is_named_and_tried_again(play):
+    play.sandbox.refuse_sessions = 2
+    played = await play()
+    assert list(played.failures) == [("base", "puppet")]
+    assert "failed every episode" in str(played.failures["base", "puppet"])
+    assert (await play()).failures == {}
+    assert read_matrix(play.out).complete
+
+
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
         ({"scaffolds": ("puppet", "pupet")}, "no scaffold named 'pupet'; did you mean 'puppet'"),
         ({"models": {**MODELS, "third": "puppet/absent"}}, "no model 'puppet/absent'"),
         ({"reward": "releas"}, "no reward preset named 'releas'"),
+        ({"trackers": ("diary",)}, "no tracker named 'diary'"),
+        ({"models": {**MODELS, "third": "puppet/unpriced"}, "budget": {"run_usd": 1}}, "what puppet/unpriced costs"),
     ],
 )
 async def test_what_cannot_be_played_is_refused_before_anything_is_written(play, wrong, complaint):

@@ -131,6 +131,39 @@ async def test_a_run_that_only_the_infrastructure_failed_has_json_without_nan(be
     assert "6 after none; 2 slots left out" in summary.as_text()
 
 
+async def test_what_the_infrastructure_failed_altogether_is_played_again_by_the_same_command(bench):
+    bench.sandbox.refuse_sessions = 6
+    lost = await bench.run()
+    assert "failed every episode on every try; the same command plays them again" in lost.lost
+    assert "The last failure: SandboxError" in lost.lost
+    played = await bench.run()
+    assert (played.outcomes, played.lost) == ({"scored": 2}, None)
+    assert played.infrastructure_failures == {"none": 6}
+    # Once something was played, what is left out stays so.
+    opened = bench.sandbox.opened
+    assert (await bench.run()).outcomes == {"scored": 2}
+    assert bench.sandbox.opened == opened
+
+
+async def test_slots_left_out_beside_others_that_were_played_stay_left_out(bench):
+    bench.sandbox.refuse_sessions = 3
+    summary = await bench.run(concurrency=1)
+    assert (summary.outcomes, summary.lost) == ({"infrastructure": 1, "scored": 1}, None)
+    assert await bench.run(concurrency=1) == summary
+
+
+async def test_a_sandbox_weaker_than_asked_for_is_on_record_with_the_reason(bench):
+    bench.sandbox.weaker_because = ("L3: it was late",)
+    await bench.run()
+    (event,) = [
+        one
+        for one in map(json.loads, (bench.root / "events.jsonl").read_text().splitlines())
+        if one["event"] == "LevelLowered"
+    ]
+    assert (event["sandbox"], event["reasons"]) == (bench.sandbox.name, ["L3: it was late"])
+    assert event["level"] == bench.sandbox.level.value
+
+
 async def test_what_decides_an_episode_must_not_change_and_what_watches_it_may(bench):
     await bench.run()
     await bench.run(trackers=())
