@@ -150,7 +150,7 @@ def run(
     feedback: Annotated[str | None, typer.Option(help="validate_only, public_board or full.")] = None,
     reward: Annotated[str | None, typer.Option(help="Reward preset.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Episodes under way at once.")] = None,
-    rng_seed: Annotated[int | None, typer.Option("--rng-seed")] = None,
+    rng_seed: Annotated[int | None, typer.Option("--rng-seed", help="Decides every random choice.")] = None,
     assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
@@ -203,8 +203,8 @@ def rescore(
 
 def grade(
     context: typer.Context,
-    task: Annotated[Path, typer.Argument(help="Task directory.")],
-    submission: Annotated[Path, typer.Argument(help="The submission file.")],
+    task: Annotated[Path, typer.Argument(metavar="TASK", help="Task directory.")],
+    submission: Annotated[Path, typer.Argument(metavar="SUBMISSION", help="The submission file.")],
     as_json: Json = False,
 ) -> None:
     """Grade one submission: validity, score, medal, HumanRank."""

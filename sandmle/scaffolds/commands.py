@@ -40,7 +40,7 @@ def list_scaffolds(context: typer.Context, as_json: Json = False) -> None:
 @scaffolds_app.command("show")
 def show_scaffold(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Scaffold name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Scaffold name.")],
     mermaid: Annotated[
         bool, typer.Option("--mermaid", help="Print only the graph's picture, as mermaid text.")
     ] = False,

@@ -32,10 +32,13 @@ def plugins_new(
     kind: Annotated[
         str,
         typer.Argument(
+            metavar="KIND",
             help="scaffold, sandbox, milestone, seeds, role, rule, check, provider, benchmark, trainer or tracker.",
         ),
     ],
-    name: Annotated[str, typer.Argument(help="Of the package and of what it registers, such as demo-agent.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Of the package and of what it registers, such as demo-agent.")
+    ],
     into: Annotated[Path, typer.Option("--into", help="Directory to write the package's folder into.")] = Path(),
     as_json: Json = False,
 ) -> None:

@@ -19,7 +19,7 @@ def demo(
     ),
     tasks: Annotated[int, typer.Option("-n", help="Tasks to make.", min=1)] = 24,
     group_size: Annotated[int, typer.Option("-k", help="Episodes per task and agent.", min=1)] = 2,
-    rng_seed: Annotated[int, typer.Option("--rng-seed")] = 7,
+    rng_seed: Annotated[int, typer.Option("--rng-seed", help="Decides every random choice.")] = 7,
     train: Annotated[bool, typer.Option("--train/--no-train", help="Train a small policy, too.")] = True,
     demonstrations: Annotated[int, typer.Option(help="Per training task.", min=1)] = 12,
     epochs: Annotated[int, typer.Option(help="Passes of SFT over the demonstrations.", min=1)] = 12,

@@ -69,7 +69,7 @@ def matrix(
     feedback: Annotated[str | None, typer.Option(help="validate_only, public_board or full.")] = None,
     reward: Annotated[str | None, typer.Option(help="Reward preset.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Episodes under way at once.")] = None,
-    rng_seed: Annotated[int | None, typer.Option("--rng-seed")] = None,
+    rng_seed: Annotated[int | None, typer.Option("--rng-seed", help="Decides every random choice.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one configuration key; may be repeated.")
     ] = None,

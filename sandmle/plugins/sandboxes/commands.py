@@ -23,7 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 @sandbox_app.command("run")
 def run(
     context: typer.Context,
-    cells: Annotated[list[Path], typer.Argument(metavar="CELL.py...", help="Run in this order in one session.")],
+    cells: Annotated[list[Path], typer.Argument(metavar="CELL.py", help="Run in this order in one session.")],
     backend: Backend = "process",
     public: Annotated[Path | None, typer.Option("--public", help="Directory seen inside as data/, read-only.")] = None,
     fetch: Annotated[

@@ -41,7 +41,7 @@ def list_seeds(
 @seeds_app.command("show")
 def show_seed(
     context: typer.Context,
-    seed_id: str,
+    seed_id: Annotated[str, typer.Argument(metavar="SEED", help="Its id, as `sandmle seeds list` shows it.")],
     source: Source = None,
     assignments: Assignments = None,
     as_json: Json = False,

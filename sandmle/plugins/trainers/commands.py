@@ -153,7 +153,8 @@ def grpo(
 
 @train_app.command()
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="One recipe, in full.")] = None, as_json: Json = False
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One recipe, in full.")] = None,
+    as_json: Json = False,
 ) -> None:
     """List the recipes, or say all that one sets."""
     from sandmle.plugins.trainers.recipes import read_recipe, recipe_names
@@ -173,7 +174,9 @@ def recipes(
 
 @train_app.command()
 def export(
-    trained: Annotated[Path, typer.Argument(help="Output directory of a training, or one of its checkpoints.")],
+    trained: Annotated[
+        Path, typer.Argument(metavar="TRAINED", help="Output directory of a training, or one of its checkpoints.")
+    ],
     merge: Annotated[Path | None, typer.Option(help="Write base and adapter as one, as transformers opens it.")] = None,
     adapter: Annotated[Path | None, typer.Option(help="Write the adapter alone, as peft opens it.")] = None,
     base: Annotated[

@@ -19,7 +19,9 @@ def register(tasks_app: typer.Typer) -> None:
 
 def tasks_verify(
     context: typer.Context,
-    corpus: Annotated[Path, typer.Argument(help="A corpus with its manifest.json, or one task directory.")],
+    corpus: Annotated[
+        Path, typer.Argument(metavar="CORPUS", help="A corpus with its manifest.json, or one task directory.")
+    ],
     manifest_sha256: Annotated[
         str | None, typer.Option("--manifest-sha256", metavar="HEX", help="Hash of the manifest, as published.")
     ] = None,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MOST_BY_DEFAULT: Final = 200
 """Tasks on which the grid is run unasked: 144 programs take some ten seconds of processor time a task."""
-Folder = Annotated[Path, typer.Argument(help="A corpus or a folder of task directories.")]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A corpus or a folder of task directories.")]
 
 
 def register(app: typer.Typer) -> None:
