@@ -155,6 +155,8 @@ def explain(problem: ValidationError, where: str, model: type[BaseModel]) -> str
             lines.append(f"{path} must be set: by its option, by --set {path}=VALUE, or in the configuration file")
         elif error["type"] in ("tuple_type", "list_type"):
             lines.append(f"{path} wants a list, such as [{json.dumps(str(error['input']))}] (got {error['input']!r})")
+        elif error["type"] in ("model_type", "dict_type"):
+            lines.append(f"{path} wants a table, such as {{ KEY = VALUE }} (got {error['input']!r})")
         elif error["type"] == "value_error":
             # The type's own words say what is wrong; what was given may hold a key, which belongs into no log.
             lines.append(f"{path}: {error['ctx']['error']}")

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from sandmle.core.engine.tasks import task_dirs
 
@@ -16,6 +17,13 @@ class CorpusConfig(BaseModel):
 
     path: Path
     """A folder of task directories, one task directory, or a manifest that lists some."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, section: Any) -> Any:
+        if section in ({}, {"path": None}):
+            raise ValueError("no tasks are named; give --tasks DIR, or `path` in this section")
+        return section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,5 +40,5 @@ def test_a_folder_without_tasks_is_a_clear_error(corpus_of, tmp_path):
 
 
 def test_the_path_must_be_given(corpus_of):
-    with pytest.raises(ConfigError, match=r"plugin\.benchmark\.corpus\.path"):
+    with pytest.raises(ConfigError, match=r"plugin\.benchmark\.corpus: no tasks are named; give --tasks DIR"):
         corpus_of()
