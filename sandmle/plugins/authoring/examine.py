@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,7 +18,7 @@ import typer
 from sandmle.core.conformance.draft_check import check_draft_check
 from sandmle.core.conformance.tracker import EVENTS
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import PluginError, SandmleError, boundary
+from sandmle.core.errors import PluginError, SandmleError, boundary, nearest
 from sandmle.core.hooks.manager import Plugins, load_plugins
 from sandmle.core.hooks.registry import Registered
 from sandmle.plugins.authoring.kinds import word_of
@@ -57,15 +57,22 @@ class Examiner:
         hooks = [hook for hook in self._hooks(plugins) if not hook.plugin_name.startswith("sandmle.")]
         for hook in hooks:
             self._check_hook(hook, plugins)
+        self._find_unheard(registered)
         if not registered and not hooks:
             self._found(f"package {self._job['name']!r}", [self._nothing()])
 
+    def _find_unheard(self, registered: Sequence[Registered]) -> None:
+        """Tables in `pyproject.toml` about nothing that the package brings: their author means something else."""
+        for word, named in self._job["check"].items():
+            names = [one.spec.name for one in registered if word_of(one.kind) == word]
+            for name in set(named).difference(names):
+                problem = f"the package registers no {word} named {name!r}; {nearest(name, names)}"
+                self._found(f"[tool.sandmle.check.{word}.{name}] in pyproject.toml", [problem])
+
     async def _check(self, one: Registered, bench: Bench) -> None:
         word = word_of(one.kind)
-        table = self._job["check"].get(word, {})
-        subject = Subject(
-            kind=one.kind, name=one.spec.name, word=word, table=table.get(one.spec.name, {}) if table else {}
-        )
+        table = self._job["check"].get(word, {}).get(one.spec.name, {})
+        subject = Subject(kind=one.kind, name=one.spec.name, word=word, table=table)
         problems, remark = await self._outcome(run_suite(subject, bench), str(subject))
         self._found(str(subject), problems, remark)
 

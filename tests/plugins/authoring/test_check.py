@@ -154,7 +154,17 @@ open({str(note)!r}, "w").write(str(child.pid))
     ("pyproject", "complaint"),
     [
         ('[project]\nname = "odd-one"', "has no entry point in the group 'sandmle', so nothing would find the plugin"),
-        (PYPROJECT.replace("entry-points.sandmle", "entry-points.sandmel"), "did you mean 'sandmel'?"),
+        (PYPROJECT.replace("entry-points.sandmle", "entry-points.sandmel"), "(its groups are: sandmel); write:"),
+        (PYPROJECT.replace('version = "1.0"', ""), "gives the package no version"),
+        (PYPROJECT + "[tool.sandmle]\ncheck = 3", "must hold tables called [tool.sandmle.check.KIND.NAME]"),
+        (PYPROJECT + "[tool.sandmle.check]\nscaffold = 3", "must hold tables called"),
+        (PYPROJECT + "[tool.sandmle.check.milestones.odd-one]", "is of no kind of plugin; did you mean 'milestone'?"),
+        (
+            PYPROJECT + "[tool.sandmle.check.scaffold.odd-one]\nreplys = []",
+            "tool.sandmle.check.scaffold.odd-one.replys'; did you mean 'replies'?",
+        ),
+        (PYPROJECT + "[tool.sandmle.check.milestone]\nodd-one = 3", "check.milestone.odd-one wants a table"),
+        (PYPROJECT + "[tool.sandmle.check.milestone.odd-two]", "no milestone named 'odd-two'; did you mean 'odd-one'?"),
         (PYPROJECT.replace('odd-one = "odd_one"', ""), "must name at least one module"),
         (PYPROJECT.replace('name = "odd-one"', ""), "gives the package no name"),
         (
