@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import re
 import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -294,3 +296,25 @@ def chromium() -> str:
     if found is None:
         pytest.skip("no Chromium on this machine: the page is not tried in a real browser")
     return found
+
+
+BROWSER = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --virtual-time-budget=2000 --dump-dom"
+)
+
+
+@pytest.fixture
+def browsed(chromium, tmp_path) -> Callable[..., str]:
+    """What a page is like in a real browser, as text, once a script has run in it: a reader's hands, or a ruler."""
+
+    def browse(html: str, script: str, *, fragment: str = "", width: int = 1400) -> str:
+        # The policy would stop the script too, so it is taken out here; its own test is elsewhere.
+        html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+        file = tmp_path / "browsed.html"
+        file.write_text(html.replace("</body>", f"<script>{script}</script></body>"), "utf-8")
+        own = [f"--window-size={width},900", f"--user-data-dir={tmp_path / 'profile'}"]
+        command = [chromium, *BROWSER.split(), *own, file.as_uri() + fragment]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+    return browse

@@ -9,14 +9,14 @@ from sandmle.plugins.reports.page import gather
 LESSONS = [{"method": "sft", "scaffolds": ["codeact", "react"]}, {"method": "grpo", "scaffolds": ["react"]}]
 
 
-def matrix_dir(records, root, played, name="grpo"):
+def matrix_dir(records, root, played, name="grpo", scaffolds=("react", "codeact")):
     root.mkdir()
     models = [
         {"name": "base", "model": "offline/agent-weak", "lessons": []},
         {"name": name, "model": "local/grpo", "lessons": LESSONS},
     ]
     families = {"t-one": "rings", "t-two": "dates"}
-    record = {"models": models, "scaffolds": ["react", "codeact"], "group_size": 1, "families": families}
+    record = {"models": models, "scaffolds": scaffolds, "group_size": 1, "families": families}
     (root / "matrix.toml").write_text(tomli_w.dumps(record))
     for (model, scaffold), medals in played.items():
         episodes = [
@@ -52,3 +52,19 @@ def test_a_name_from_a_record_is_text_and_nothing_else(records, tmp_path):
     html = html_of(matrix_dir(records, tmp_path / "m", {}, name="<script>alert(1)</script>"))
     assert "<script>alert(1)" not in html
     assert "&lt;script&gt;alert(1)" in html
+
+
+def test_nothing_of_a_matrix_is_cut_at_the_width_of_a_desktop(records, browsed, tmp_path):
+    built_in = ("react", "openai_tools", "single_turn", "mle_agent", "codeact", "aide", "aira")
+    scaffolds = (*built_in, "demo-agent", "frugal", "verbose")
+    played = {
+        (name, scaffold): (Medal.GOLD if name == "grpo" else Medal.NONE, Medal.NONE)
+        for name in ("base", "grpo")
+        for scaffold in scaffolds
+    }
+    html = html_of(matrix_dir(records, tmp_path / "m", played, scaffolds=scaffolds))
+    ruler = (
+        "const boxes = [...document.querySelectorAll('#scaffolds .scroll')];"
+        "document.title = boxes.map(box => box.scrollWidth - box.clientWidth).join(' ');"
+    )
+    assert "<title>0 0 0</title>" in browsed(html, ruler, width=1400)
