@@ -19,12 +19,21 @@ The agent's own mistakes are not here: a traceback, a bad submission or a timeou
 (a `CellResult`, an `Observation`, a `StopReason`, an invalid `Grade`). Anything outside this tree is
 a defect of ours and ends the program with a traceback.
 
-This file draws the tree and holds `boundary`, which says whose failure an escaping exception was.
+This file draws the tree and holds what says whose failure something was: `boundary` of an escaping exception,
+`cannot_write` of a file that cannot be written.
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+OUT_OF_MEANS: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
+"""What the operating system says when the machine fails, whatever place was named."""
 
 
 class SandmleError(Exception):
@@ -105,6 +114,18 @@ def boundary(error: type[InfrastructureError] | type[PluginError], doing: str) -
     # A broad except on purpose: this is the one place that turns a foreign exception into an attributed one.
     except Exception as problem:
         raise error(f"{doing}: {type(problem).__name__}: {problem}") from problem
+
+
+def cannot_write(path: Path, problem: OSError, usage: type[UsageError] = UsageError) -> UsageError | StoreError:
+    """The error of an output that cannot be written: the user's, who named it, unless the machine is out of means.
+
+    >>> cannot_write(Path("page.html"), OSError(errno.EACCES, "Permission denied"))
+    UsageError('cannot write page.html: Permission denied')
+    >>> cannot_write(Path("page.html"), OSError(errno.ENOSPC, "No space left on device"))
+    StoreError('cannot write page.html: No space left on device')
+    """
+    said = f"cannot write {path}: {problem.strerror or problem}"
+    return StoreError(said) if problem.errno in OUT_OF_MEANS else usage(said)
 
 
 def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:

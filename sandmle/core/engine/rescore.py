@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from sandmle.core.engine.evaluation import summarize
+from sandmle.core.engine.outputs import check_output
 from sandmle.core.engine.scoring import open_preset, reward_of
 from sandmle.core.engine.store import read_episodes
 from sandmle.core.engine.summary import agent_line, json_ready, lean
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import ConfigError, RunError
+from sandmle.core.errors import ConfigError, RunError, cannot_write
 from sandmle.core.types.episode import Episode
 from sandmle.core.types.report import AgentSummary
 
@@ -79,6 +80,7 @@ def _write(out: Path, episodes: Sequence[Episode]) -> None:
     # Unlike the method of paths, it also answers for a name that is too long to be one.
     if os.path.isdir(out):
         raise RunError(f"cannot write {out}: it is a directory; name the file to write")
+    check_output(out)
     part = out.with_name(f".{out.name}.part")
     try:
         with part.open("w", encoding="utf-8") as file:
@@ -92,4 +94,4 @@ def _write(out: Path, episodes: Sequence[Episode]) -> None:
     except OSError as problem:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        raise RunError(f"cannot write {out}: {problem.strerror}") from problem
+        raise cannot_write(out, problem, RunError) from problem

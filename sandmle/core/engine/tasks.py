@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from sandmle.core.engine.file_trees import TreeEntry, hash_tree, read_regular
 from sandmle.core.engine.plain import plain
-from sandmle.core.errors import StoreError, TaskError
+from sandmle.core.errors import StoreError, TaskError, cannot_write
 from sandmle.core.types.synthesis import TaskDraft, TaskProblem
 from sandmle.core.types.task import TaskLayout, TaskSpec
 
@@ -177,6 +177,7 @@ def write_task(folder: Path, draft: TaskDraft) -> Task:
 
     Raises:
         TaskError: the directory exists already, or a file name is unsafe.
+        UsageError: the folder cannot be used.
         StoreError: writing failed.
     """
     files = _files(draft)
@@ -191,13 +192,15 @@ def write_task(folder: Path, draft: TaskDraft) -> Task:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{spec.task_id}-", dir=folder))
-        try:
-            _fill(temporary, files)
-            temporary.rename(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as problem:
+        raise cannot_write(target, problem) from problem
+    try:
+        _fill(temporary, files)
+        temporary.rename(target)
     except OSError as problem:
         raise StoreError(f"cannot write {target}: {problem.strerror or problem}") from problem
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return read_task(target)
 
 

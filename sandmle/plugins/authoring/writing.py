@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
-from sandmle.core.errors import UsageError
+from sandmle.core.errors import UsageError, cannot_write
 from sandmle.plugins.authoring.kinds import PluginKind
 from sandmle.plugins.authoring.naming import Names
 
@@ -21,7 +21,8 @@ def write_package(kind: PluginKind, names: Names, parent: Path) -> list[Path]:
     """Write `parent/<name>` and say which files it holds.
 
     Raises:
-        UsageError: it exists already, or cannot be written.
+        UsageError: it exists already, or cannot be written there.
+        StoreError: the machine failed.
     """
     target = parent / names.name
     if target.exists() or target.is_symlink():
@@ -37,7 +38,7 @@ def write_package(kind: PluginKind, names: Names, parent: Path) -> list[Path]:
                 file.write_text(text, "utf-8")
             shutil.move(Path(draft, names.name), target)
     except OSError as problem:
-        raise UsageError(f"cannot write {target}: {problem.strerror or problem}") from problem
+        raise cannot_write(target, problem) from problem
     return sorted(path for path in target.rglob("*") if path.is_file())
 
 

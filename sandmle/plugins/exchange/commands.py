@@ -19,7 +19,7 @@ import_app = typer.Typer(no_args_is_help=True, help="Read trajectories and task 
 
 @export_app.command("trajectories")
 def trajectories(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories.")],
     form: Annotated[TrajectoryFormat, typer.Option("--format", help="What to write.")],
     out: Annotated[
         Path, typer.Option("-o", "--out", help="File to write; for atif also a folder, one document an episode.")
@@ -93,7 +93,7 @@ Task = Annotated[str | None, typer.Option("--task", help="Task id of every traje
 @import_app.command("atif")
 def import_atif(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="A document, a .jsonl of documents, or a folder of both.")
+        list[Path], typer.Argument(metavar="PATH", help="A document, a .jsonl of documents, or a folder of both.")
     ],
     out: Out,
     tasks: Tasks = None,
@@ -106,7 +106,7 @@ def import_atif(
 
 @import_app.command("openai")
 def import_openai(
-    sources: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Chat JSONL: a list `messages` a line.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="FILE", help="Chat JSONL: a list `messages` a line.")],
     out: Out,
     tasks: Tasks = None,
     task: Task = None,
@@ -157,4 +157,6 @@ def _import_demonstrations(
 
 
 def _show(document: dict[str, Any], text: str, *, as_json: bool) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) if as_json else text)
+    said = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) if as_json else text
+    # Names of files may be no text, and no stream of text takes those.
+    typer.echo(said.encode("utf-8", "replace").decode())

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sandmle.core.errors import StoreError, UsageError
+from sandmle.core.engine.outputs import check_output
+from sandmle.core.errors import UsageError, cannot_write
 
 MARKER: Final = ".sandmle-export"
 """Lies in every folder that an export made: only such a folder is ever replaced."""
-_RECORDS: Final = frozenset({"config.toml", "episodes.jsonl", "events.jsonl", "failures.jsonl", ".lock"})
 
 
 def refuse_taken(out: Path, *, force: bool) -> None:
@@ -25,8 +25,7 @@ def refuse_taken(out: Path, *, force: bool) -> None:
     Raises:
         UsageError: it is there already, or it may not be replaced even so.
     """
-    if out.name in _RECORDS and (out.parent / "config.toml").is_file():
-        raise UsageError(f"{out} is a record of a run and is never replaced; name another file")
+    check_output(out)
     if not os.path.lexists(out):
         return
     if out.is_dir() and not out.is_symlink():
@@ -42,8 +41,8 @@ def write_file(out: Path, parts: Iterable[bytes], *, force: bool) -> None:
     """Write one file, whole or not at all.
 
     Raises:
-        UsageError: see `refuse_taken`, or `out` is a folder.
-        StoreError: it could not be written.
+        UsageError: see `refuse_taken`, `out` is a folder, or it cannot be written there.
+        StoreError: the machine failed.
     """
     refuse_taken(out, force=force)
     if out.is_dir():
@@ -60,7 +59,7 @@ def write_file(out: Path, parts: Iterable[bytes], *, force: bool) -> None:
         finally:
             part.unlink(missing_ok=True)
     except OSError as problem:
-        raise StoreError(f"cannot write {out}: {problem.strerror or problem}") from problem
+        raise cannot_write(out, problem) from problem
 
 
 @contextmanager
@@ -68,8 +67,8 @@ def new_folder(out: Path, *, force: bool) -> Iterator[Path]:
     """A folder to fill, which becomes `out` when the block ends well and vanishes when it does not.
 
     Raises:
-        UsageError: see `refuse_taken`, or `out` is a file.
-        StoreError: it could not be written.
+        UsageError: see `refuse_taken`, `out` is a file, or it cannot be written there.
+        StoreError: the machine failed.
     """
     refuse_taken(out, force=force)
     if out.is_symlink() or (out.exists() and not out.is_dir()):
@@ -87,4 +86,4 @@ def new_folder(out: Path, *, force: bool) -> Iterator[Path]:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as problem:
-        raise StoreError(f"cannot write {out}: {problem.strerror or problem}") from problem
+        raise cannot_write(out, problem) from problem

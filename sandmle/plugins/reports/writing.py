@@ -5,7 +5,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from sandmle.core.errors import UsageError
+from sandmle.core.engine.outputs import check_output
+from sandmle.core.errors import UsageError, cannot_write
 
 _MODE = 0o644
 """A report is made to be shown; a temporary file would be its owner's only."""
@@ -16,9 +17,11 @@ def write_page(path: Path, content: bytes) -> None:
 
     Raises:
         UsageError: the file cannot be written there.
+        StoreError: the machine failed.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a directory; -o takes the name of the HTML file to write")
+    check_output(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
@@ -31,4 +34,4 @@ def write_page(path: Path, content: bytes) -> None:
                 os.replace(part, path)
                 undo.pop_all()
     except OSError as problem:
-        raise UsageError(f"cannot write {path}: {problem.strerror}") from problem
+        raise cannot_write(path, problem) from problem

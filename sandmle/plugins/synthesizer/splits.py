@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sandmle.core.engine.synthesis import derive_rng_seed
 from sandmle.core.engine.tasks import Task
-from sandmle.core.errors import UsageError
+from sandmle.core.errors import UsageError, cannot_write
 
 PARTS: Final = ("train", "validation", "fresh", "held-out")
 LEFT_OUT: Final = "left-out"
@@ -168,7 +168,7 @@ def write_split(out: Path, parts: Mapping[str, Sequence[Task]], holdout: Holdout
                 manifest.unlink(missing_ok=True)
         (out / "split.json").write_text(json.dumps(table, indent=2) + "\n", "utf-8")
     except OSError as problem:
-        raise UsageError(f"cannot write the split to {out}: {problem.strerror}") from problem
+        raise cannot_write(out, problem) from problem
     return table
 
 

@@ -1,11 +1,15 @@
 """Trajectories out: what is chosen, what is written, and who can read it."""
 
 import json
+import os
+import resource
+import signal
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
-from sandmle.core.errors import RunError, StoreError, UsageError
+from sandmle.core.errors import PluginError, RunError, StoreError, UsageError
 from sandmle.core.types.episode import Outcome
 from sandmle.core.types.score import Medal
 
@@ -244,12 +248,43 @@ def test_what_cannot_be_read_or_written_is_said(make, write_run, export, tmp_pat
             write_run(make.episode(exact_talk(make)), name="ids"), "--format", "openrlhf", "--ids", "-o", tmp_path / "o"
         )
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot write"):
+    with pytest.raises(UsageError, match="cannot write"):
         export(run, "--format", "sft", "-o", tmp_path / "file" / "out.jsonl")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="is a folder"):
         export(run, "--format", "sft", "-o", tmp_path / "empty")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "ids", "run"]
+
+
+@contextmanager
+def files_up_to(size):
+    """As on a disk that is full: what is longer cannot be written."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize(("form", "name"), [("sft", "out.jsonl"), ("atif", "out")])
+def test_a_disk_that_takes_no_more_is_the_machines_failure_and_nothing_is_left(
+    make, write_run, export, tmp_path, form, name
+):
+    run = write_run(make.episode())
+    with files_up_to(100), pytest.raises(StoreError, match="cannot write"):
+        export(run, "--format", form, "-o", tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_run_whose_name_is_no_text_is_exported(make, write_run, export, tmp_path):
+    run = write_run(make.episode(), name=os.fsdecode(b"run-\xff"))
+    for form in ("sft", "atif"):
+        export(run, "--format", form, "-o", tmp_path / f"{form}.jsonl")
+    assert make.lines(tmp_path / "sft.jsonl")[0]["run"] == "run-?"
+    assert make.lines(tmp_path / "atif.jsonl")[0]["session_id"] == "run-?"
 
 
 def test_an_episode_in_which_nobody_spoke_is_left_out(make, write_run, export, tmp_path):
@@ -269,6 +304,6 @@ def test_numbers_that_json_has_no_word_for_are_null(make, write_run, export, tmp
 
 def test_parquet_without_pyarrow_says_what_to_install(make, write_run, export, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
-    with pytest.raises(UsageError, match=r"pip install 'sandmle\[parquet\]'"):
+    with pytest.raises(PluginError, match=r"pip install 'sandmle\[parquet\]'"):
         export(write_run(make.episode()), "--format", "parquet", "-o", tmp_path / "out.parquet")
     assert not (tmp_path / "out.parquet").exists()

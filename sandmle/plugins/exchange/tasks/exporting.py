@@ -45,8 +45,8 @@ def export_tasks(tasks: Path, form: TaskFormat, out: Path, *, force: bool = Fals
         force: replace what an earlier export left there.
 
     Raises:
-        UsageError: there is no task, two have one id, none can be exported, or `out` is taken.
-        StoreError: it could not be written.
+        UsageError: there is no task, two have one id, none can be exported, or `out` is taken or cannot be written.
+        StoreError: the machine failed to write it.
     """
     refuse_taken(out, force=force)
     layout = LAYOUTS[form]

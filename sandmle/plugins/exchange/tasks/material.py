@@ -47,6 +47,8 @@ def read_material(task: Task) -> Material:
         board = second_column(read_board(task.layout.leaderboard))
     except BoardError as problem:
         raise TaskError(str(problem)) from problem
+    except OSError as problem:
+        raise TaskError(f"cannot read {problem.filename}: {problem.strerror}") from problem
     if not board.values or any(math.isnan(score) for score in board.values):
         raise TaskError(f"{task.layout.leaderboard} has a row without a score")
     return Material(task=task, key=key, board=board)

@@ -63,8 +63,9 @@ def export_trajectories(export: TrajectoryExport) -> ExportSummary:
     """Write the chosen episodes in another format.
 
     Raises:
-        UsageError: a run cannot be read, nothing is left, `out` is taken, or a package is missing.
-        StoreError: it could not be written.
+        UsageError: a run cannot be read, nothing is left, or `out` is taken or cannot be written.
+        PluginError: a package is missing.
+        StoreError: the machine failed to write it.
     """
     refuse_taken(export.out, force=export.force)
     if export.form is TrajectoryFormat.PARQUET:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from sandmle.core.errors import UsageError
+from sandmle.core.errors import PluginError
 from sandmle.plugins.exchange.trajectories.chat import sft_record
 from sandmle.plugins.exchange.trajectories.conversations import Conversation
 
@@ -14,20 +14,20 @@ def require_pyarrow() -> Any:
     """The package, once it is needed.
 
     Raises:
-        UsageError: it is not installed.
+        PluginError: it is not installed.
     """
     try:
         importlib.import_module("pyarrow.parquet")
         return importlib.import_module("pyarrow")
     except ImportError as problem:
-        raise UsageError("parquet needs the package pyarrow: pip install 'sandmle[parquet]'") from problem
+        raise PluginError("parquet needs the package pyarrow: pip install 'sandmle[parquet]'") from problem
 
 
 def parquet_table(conversations: Sequence[Conversation]) -> bytes:
     """The table's file. Columns: those of the SFT lines, of the same types whatever the rows hold.
 
     Raises:
-        UsageError: pyarrow is not installed.
+        PluginError: pyarrow is not installed.
     """
     pa = require_pyarrow()
     rows = [sft_record(one) for one in conversations]

@@ -72,7 +72,7 @@ def choose(runs: Sequence[Path], selection: Selection) -> Choice:
     """
     if not runs:
         raise UsageError("name at least one run directory")
-    found = [Chosen(run=run.resolve().name, episode=episode) for run in runs for episode in read_episodes(run)]
+    found = [Chosen(run=_name(run), episode=episode) for run in runs for episode in read_episodes(run)]
     _refuse_unknown("scaffold", selection.scaffolds, {one.episode.scaffold for one in found})
     _refuse_unknown("model", selection.models, {one.episode.model for one in found})
     _refuse_unknown("task", selection.tasks, {one.episode.task_id for one in found})
@@ -88,6 +88,11 @@ def choose(runs: Sequence[Path], selection: Selection) -> Choice:
         named = ", ".join(f"{count} by {reason}" for reason, count in sorted(left_out.items())) or "there is none"
         raise UsageError(f"no episode is left of {len(found)} in {', '.join(map(str, runs))}: {named}")
     return Choice(read=len(found), chosen=tuple(chosen), left_out=left_out)
+
+
+def _name(run: Path) -> str:
+    """The name of a run directory, as text where it is none."""
+    return run.resolve().name.encode("utf-8", "replace").decode()
 
 
 def _refuse_unknown(kind: str, asked: Sequence[str], known: set[str]) -> None:

@@ -23,7 +23,7 @@ def make_benchmark(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FOLDER]", help="Your CSV files, a data set each; default: the benchmark `realdata`, of our seeds."
+            metavar="FOLDER", help="Your CSV files, a data set each; default: the benchmark `realdata`, of our seeds."
         ),
     ] = None,
     *,
@@ -87,7 +87,7 @@ def _of_folder(
 def _written_down(
     out: Path, found: list[Path], notes: dict[str, list[str]], repeats: int, rng_seed: int, *, as_json: bool
 ) -> str:
-    from sandmle.core.errors import StoreError
+    from sandmle.core.errors import cannot_write
     from sandmle.plugins.seeds.realdata.protocol import FILE, as_lines, benchmark_document
 
     document = {**benchmark_document(found, rng_seed, repeats), "left_out": notes}
@@ -95,7 +95,7 @@ def _written_down(
     try:
         (out / FILE).write_text(text + "\n", encoding="utf-8")
     except OSError as problem:
-        raise StoreError(f"cannot write {out / FILE}: {problem.strerror or problem}") from problem
+        raise cannot_write(out / FILE, problem) from problem
     left = [f"{name}.csv: left out {note}" for name, several in notes.items() for note in several]
     return text if as_json else "\n".join([f"{out}:", *as_lines(document), *left])
 

@@ -15,7 +15,7 @@ from sandmle.core.errors import TaskError
 from sandmle.core.types.task import TaskLayout
 from sandmle.plugins.seeds.builtin import View
 from sandmle.plugins.seeds.owndata.reading import Table, Wish, read_table
-from sandmle.plugins.seeds.realdata.benchmark import put, refuse_altered
+from sandmle.plugins.seeds.realdata.benchmark import open_folder, put, refuse_altered
 from sandmle.plugins.seeds.realdata.drafting import draft_of
 from sandmle.plugins.seeds.realdata.rows import (
     FEWEST_ROWS,
@@ -59,7 +59,8 @@ def make_tasks(own: OwnData, tell: Callable[[str], None]) -> Made:
 
     Raises:
         TaskError: there is no CSV file, a file cannot be used, or a task is not as it was made.
-        StoreError: it could not be written.
+        UsageError: the tasks cannot be written where they shall be.
+        StoreError: the machine failed to write them.
     """
     tables = _tables(own)
     # Whatever a file cannot give shows before the first board is fitted, which takes time.
@@ -69,6 +70,7 @@ def make_tasks(own: OwnData, tell: Callable[[str], None]) -> Made:
         for repeat in range(own.repeats)
     }
     abouts = {slug: _about(own.folder / f"{table.name}.md") for slug, table in tables.items()}
+    open_folder(own.out)
     found: list[Path] = []
     for (slug, repeat), split in splits.items():
         task_id = f"own-{slug}-{own.rng_seed}-{repeat}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sandmle.core.engine.tasks import read_spec, verify_task, write_task
-from sandmle.core.errors import StoreError, TaskError, nearest
+from sandmle.core.errors import StoreError, TaskError, cannot_write, nearest
 from sandmle.core.types.synthesis import TaskDraft
 from sandmle.core.types.task import TaskLayout
 from sandmle.plugins.seeds.builtin import VIEWS, View
@@ -60,6 +60,7 @@ class RealData:
 
     def _make(self, view: View, loaded: tuple[Any, Any], repeat: int) -> None:
         rng_seed = self._config.rng_seed
+        open_folder(self._config.path)
         log.info("making the real task %s", self._task_id(view, repeat))
         split = split_rows(view, loaded[0], np.asarray(loaded[1]), f"realdata:{view.seed_id}:{rng_seed}:{repeat}")
         put(self._config.path, draft_of(split, self._task_id(view, repeat), rng_seed, repeat))
@@ -75,6 +76,19 @@ def refuse_altered(target: Path) -> None:
         raise TaskError(f"{problems[0].message}; remove {target} to have it made again")
     if read_spec(target).provenance.versions.get("realdata") != PROTOCOL:
         raise TaskError(f"{target} was made by an older protocol; remove it, and it is made again")
+
+
+def open_folder(folder: Path) -> None:
+    """Make the folder of the tasks before their boards are fitted, which takes time.
+
+    Raises:
+        UsageError: there can be none of that name.
+        StoreError: the machine failed.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise cannot_write(folder, problem) from problem
 
 
 def put(folder: Path, draft: TaskDraft) -> None:
