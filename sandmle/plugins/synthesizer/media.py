@@ -1,11 +1,11 @@
-"""Whether the files of rows are pictures and sounds, and nothing beside: what else they hold could tell the target."""
+"""Whether cells and files hold what is seen or heard, and nothing beside: what else they hold could tell the target."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from sandmle.core.types.synthesis import Strategy
 from sandmle.plugins.synthesizer.cheat_marks import surplus
-from sandmle.plugins.synthesizer.files import DraftTables
+from sandmle.plugins.synthesizer.files import TEST, TRAIN, DraftTables
 from sandmle.plugins.synthesizer.tables import FaultError
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
@@ -34,6 +34,25 @@ def check_pictures_and_sounds(files: Mapping[str, bytes], tables: DraftTables, s
                 f"{noted} and {paths[0]} hold different notes beside their {column.kind} (text, times, bytes after the "
                 "end); write nothing but the data"
             )
+
+
+def check_words(tables: DraftTables, strategy: Strategy) -> None:
+    """See that texts and categories are made of what can be seen.
+
+    Raises:
+        FaultError: a cell holds characters without a width, blanks that are no spaces, or the like.
+    """
+    for column in strategy.columns:
+        if column.kind not in ("text", "category"):
+            continue
+        for table, name in ((tables.train, TRAIN), (tables.test, TEST)):
+            for number, cell in enumerate(table.column(column.name), 1):
+                if not cell.replace("\n", "").isprintable():
+                    odd = next(one for one in cell if not one.isprintable() and one != "\n")
+                    raise FaultError(
+                        f"{name}, column {column.name!r}, data row {number}: {odd!a} cannot be seen; write letters, "
+                        "digits, signs and spaces"
+                    )
 
 
 def _has_form(content: bytes, kind: str) -> bool:

@@ -105,8 +105,9 @@ def _own_code(name: str, method: str) -> AbstractContextManager[None]:
 
 
 def _repairable(conversation: tuple[Message, ...], said: str, problem: str, tries: dict[str, int]) -> DraftState:
-    quoted = Message(role="assistant", content=said[:MAX_REPLY_CHARACTERS])
-    longer = (*conversation, quoted, prompts.repair(problem))
+    # Half of a surrogate pair can be sent to no one.
+    quoted = said[:MAX_REPLY_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    longer = (*conversation, Message(role="assistant", content=quoted), prompts.repair(problem))
     return {"conversation": longer, "complaint": problem, "tries": tries}
 
 

@@ -16,7 +16,7 @@ from sandmle.core.types.synthesis import MICRO_TRAIN_ROWS, Development, Evaluati
 from sandmle.core.types.task import KnownModality
 from sandmle.plugins.synthesizer import prompts
 from sandmle.plugins.synthesizer.files import BOARD_COLUMN, FILE_KINDS, check_files, most_bytes
-from sandmle.plugins.synthesizer.media import check_pictures_and_sounds
+from sandmle.plugins.synthesizer.media import check_pictures_and_sounds, check_words
 from sandmle.plugins.synthesizer.population import check_format, run_population
 from sandmle.plugins.synthesizer.role_config import RoleConfig, StrategistConfig
 from sandmle.plugins.synthesizer.scripts import run_generator
@@ -212,7 +212,9 @@ class MlDeveloper:
         most = most_bytes(strategy.train_rows)
         try:
             files = await run_generator(sandbox, script, dossier.rng_seed, self.config.script_timeout_s, most)
-            check_pictures_and_sounds(files, check_files(files, strategy), strategy)
+            tables = check_files(files, strategy)
+            check_words(tables, strategy)
+            check_pictures_and_sounds(files, tables, strategy)
         except FaultError as fault:
             return RoleVerdict(problem=str(fault))
         return RoleVerdict(files=files)

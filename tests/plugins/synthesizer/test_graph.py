@@ -104,7 +104,7 @@ async def test_four_good_answers_make_a_task(accepted) -> None:
 
 async def test_an_unreadable_answer_goes_back_with_the_complaint(stage, scripted, answers, dossier) -> None:
     good = answers["data-strategist"]
-    model = scripted({**answers, "data-strategist": ["I would rather not.", {**good, "train_rows": 30}, good]})
+    model = scripted({**answers, "data-strategist": ["I would rather \ud800 not.", {**good, "train_rows": 30}, good]})
     state = await stage.play(model, dossier)
     assert "problem" not in state
     assert state["tries"] == {"data-strategist": 3, "ml-developer": 1, "mlops-engineer": 1, "technical-writer": 1}
@@ -117,6 +117,7 @@ async def test_an_unreadable_answer_goes_back_with_the_complaint(stage, scripted
         "assistant",
         "user",
     ]
+    assert repaired.messages[2].content == "I would rather ? not."
     assert "no JSON object" in repaired.messages[3].content
     assert repaired.messages[3].content.startswith("# Repair\n")
     assert "train_rows: Input should be greater than or equal to 50" in repaired.messages[5].content

@@ -1,4 +1,4 @@
-"""Pictures and sounds hold nothing beside what they show, or the same in every file."""
+"""Pictures and sounds hold nothing beside what they show, or the same in every file; words hold what is seen."""
 
 import io
 import wave
@@ -9,7 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from sandmle.core.types.synthesis import Strategy
 from sandmle.plugins.synthesizer.files import DraftTables
-from sandmle.plugins.synthesizer.media import check_pictures_and_sounds
+from sandmle.plugins.synthesizer.media import check_pictures_and_sounds, check_words
 from sandmle.plugins.synthesizer.tables import FaultError, Table
 from tests.loopback.doors import STRATEGY
 
@@ -62,3 +62,19 @@ def test_a_file_that_could_tell_more_than_it_shows_is_sent_back(kind: str, odd: 
     plain = {"image": picture(), "audio": sound()}[kind]
     with pytest.raises(FaultError, match=said):
         checked(kind, [plain, plain, odd])
+
+
+@pytest.mark.parametrize("kind", ["text", "category"])
+def test_words_of_any_language_pass_and_marks_that_no_one_sees_are_sent_back(kind: str) -> None:
+    columns = [{**one, "kind": kind} if one["name"] == "wood" else one for one in STRATEGY["columns"]]
+    plan = Strategy.model_validate({**STRATEGY, "columns": columns})
+
+    def tables(cell: str) -> DraftTables:
+        good, odd = Table(header=("wood",), rows=(("oak",),)), Table(header=("wood",), rows=(("oak",), (cell,)))
+        return DraftTables(train=good, test=odd, sample=good, answers=good, oracle=good)
+
+    for cell in ("", "Eiche, 3 \u00b5m", "\u6a2b\u306e\u6728", "two\nlines"):
+        check_words(tables(cell), plan)
+    for cell, odd in (("oak\u200b", "u200b"), ("oak\u00a0", "xa0"), ("oak\x07", "x07")):
+        with pytest.raises(FaultError, match=rf"public/test.csv, column 'wood', data row 2: '\\{odd}' cannot be seen"):
+            check_words(tables(cell), plan)

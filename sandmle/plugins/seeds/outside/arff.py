@@ -100,7 +100,8 @@ def _row(path: Path, number: int, line: str, attributes: Sequence[Attribute]) ->
 def _sparse(path: Path, number: int, line: str, attributes: Sequence[Attribute]) -> tuple[str, ...]:
     # What a sparse row does not name is zero, or the first of the declared values.
     row = [one.levels[0] if one.levels else "0" for one in attributes]
-    for cell in _cells(path, number, line[1:].rstrip("} ")):
+    named = line[1:].rstrip("} \t")
+    for cell in _cells(path, number, named) if named else ():
         found = _SPARSE.fullmatch(cell)
         if found is None or int(found[1]) >= len(row):
             raise TaskError(f"{path}, line {number}: {cell[:40]!r} is not `INDEX VALUE` of a declared attribute")

@@ -18,6 +18,7 @@ IRIS = """\
 % between
 ?, 3.0, 'very long' ,Iris-versicolor
 {0 4.9, 2 'very long'}
+{ }
 """
 
 
@@ -35,6 +36,7 @@ def test_dense_and_sparse_rows_quotes_comments_and_missing_values_are_read(tmp_p
         ("5.1", "3.5", "short", "Iris-setosa"),
         ("", "3.0", "very long", "Iris-versicolor"),
         ("4.9", "0", "very long", "Iris-setosa"),
+        ("0", "0", "short", "Iris-setosa"),
     )
 
 
