@@ -55,9 +55,14 @@ class Optimizer:
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._config.grad_clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self.zero()
+            # Moments are there from the first update on.
+            advice = (
+                f"The last good checkpoint is {kept}; start from it in another directory with a lower learning rate"
+                if self._adamw.state
+                else "No weight has been updated yet: the policy that it began with, or what it is to learn, is broken"
+            )
             raise RunError(
-                f"step {step}: the loss is {loss} and the gradient's norm {norm}; training has stopped. The last good "
-                f"checkpoint is {kept}; start from it in another directory with a lower learning rate"
+                f"step {step}: the loss is {loss} and the gradient's norm {norm}; training has stopped. {advice}"
             )
         for group in self._adamw.param_groups:
             group["lr"] = self.rate_at(step)
