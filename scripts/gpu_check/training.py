@@ -84,6 +84,8 @@ def grpo(plan: Plan, findings: Findings, ends: float) -> None:
         "plugin.trainer.local.grpo.rank": amounts.rank,
         "plugin.trainer.local.grpo.alpha": 2 * amounts.rank,
         "plugin.trainer.local.grpo.micro_batch_tokens": MICRO_BATCH_TOKENS,
+        # Groups that teach nothing are not played again: one that does is enough here, and time is short.
+        "plugin.trainer.local.grpo.refills": 0,
         # The stage `canaries` has it, with the same trainer on the same device.
         "plugin.trainer.local.grpo.reward_canary": "false",
         "run.concurrency": amounts.tasks_per_step * amounts.group_size,
