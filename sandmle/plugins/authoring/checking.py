@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from sandmle.core import errors
+from sandmle.core.engine.signal_names import signal_name
 from sandmle.plugins.authoring.findings import CheckReport, Finding
 from sandmle.plugins.authoring.source import PackageSource, read_source
 
@@ -106,7 +107,7 @@ class _Examination:
         said.seek(0)
         words = said.read().strip()[-LAST_WORDS_CHARS:]
         code = process.returncode
-        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+        how = f"by signal {signal_name(-code)}" if code < 0 else f"with code {code}"
         self._note(f"{self.doing} ended the whole process {how}" + (f"; its last words:\n{words}" if words else ""))
 
     def _note(self, problem: str) -> None:

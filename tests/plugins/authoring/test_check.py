@@ -82,6 +82,8 @@ def test_a_sound_package_passes(package):
         (MILESTONE.format(body="return 'much'"), "gave 'much' for an episode"),
         (MILESTONE.format(body="import sys; sys.exit(3)"), "ended the whole process with code 3"),
         (MILESTONE.format(body="import os; os.kill(os.getpid(), 9)"), "ended the whole process by signal SIGKILL"),
+        # Most real-time signals have no name.
+        (MILESTONE.format(body="import os; os.kill(os.getpid(), 40)"), "ended the whole process by signal 40"),
         (GOOD.replace("(self, episode)", "(self)"), "`value()` cannot be called as `value(episode)`"),
         (
             GOOD.replace('name = "odd-one"', 'name = "other"', 1),

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
+from sandmle.core.engine.signal_names import signal_name
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import SandboxLimits
 from sandmle.plugins.sandboxes.isolation.cgroup import Cgroups
@@ -42,13 +43,8 @@ class Ending:
         if self.code == -signal.SIGKILL:
             return "the process was killed or closed its channel"
         if self.code < 0:
-            return f"the process was ended by signal {_signal_name(-self.code)}"
+            return f"the process was ended by signal {signal_name(-self.code)}"
         return f"the process exited with status {self.code}"
-
-
-def _signal_name(number: int) -> str:
-    """Most real-time signals have no name; failing at that would blame the machinery for a death of the code's own."""
-    return signal.Signals(number).name if number in set(signal.Signals) else str(number)
 
 
 class Body(Protocol):
