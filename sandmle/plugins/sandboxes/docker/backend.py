@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import stat
 import sys
@@ -23,6 +24,7 @@ from sandmle.plugins.sandboxes.process.host import ZygoteProcess
 from sandmle.plugins.sandboxes.process.session import ProcessSession, open_session
 from sandmle.plugins.sandboxes.process.zygotes import ZygoteSandbox, existing_directory
 
+_LOG: Final = logging.getLogger(__name__)
 _FIRST_UID: Final = 20_000
 _UIDS: Final = 40_000
 """Below 65,536, which is what engines with user namespaces have for a container."""
@@ -63,9 +65,11 @@ class DockerSandbox(ZygoteSandbox):
             await self._prepare()
             try:
                 await self._try(Plan(namespaces=False))
-            except SandboxError:
+            except SandboxError as problem:
                 if not self._config.allow_unsafe:
                     raise
+                self._weaker_because = (f"L1: {problem}",)
+                _LOG.warning("the docker sandbox is at level L0 and not at L1: %s", problem)
                 await self._try(Plan(namespaces=False, kernel_rules=False))
             await self._fill()
             stack.pop_all()

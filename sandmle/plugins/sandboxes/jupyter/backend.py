@@ -13,7 +13,8 @@ from sandmle.core.contracts.sandbox import SandboxSession
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.config import JupyterConfig
-from sandmle.plugins.sandboxes.isolation import Plan, missing_walls, plans, session_uid
+from sandmle.plugins.sandboxes.isolation import Plan, session_uid
+from sandmle.plugins.sandboxes.isolation.choosing import GotThroughError, strongest_that_holds
 from sandmle.plugins.sandboxes.isolation.probes import Verdict, attack
 from sandmle.plugins.sandboxes.isolation.survey import survey
 from sandmle.plugins.sandboxes.jupyter.kernel import Kernel, Order
@@ -22,7 +23,7 @@ from sandmle.plugins.sandboxes.jupyter.ready import ReadyKernels
 from sandmle.plugins.sandboxes.jupyter.session import JupyterSession
 from sandmle.plugins.sandboxes.jupyter.specs import Program, find_program
 
-_CANARY_TIMEOUT_S: Final = 15.0
+_CANARY_TIMEOUT_S: Final = 60.0
 
 
 class JupyterSandbox:
@@ -40,8 +41,7 @@ class JupyterSandbox:
         # Starting is all work and no waiting: more at once than processors only makes each one late.
         self._starting = asyncio.Semaphore(len(os.sched_getaffinity(0)))
         self._is_closed = False
-        self._passed_over: list[str] = []
-        """Why there is no stronger level."""
+        self._weaker_because: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -70,9 +70,14 @@ class JupyterSandbox:
         return self._plan.walls if self._plan else ""
 
     @property
+    def weaker_because(self) -> tuple[str, ...]:
+        """Why the level is weaker than the one asked for; empty where it is not."""
+        return self._weaker_because
+
+    @property
     def detail(self) -> str:
         """What the level is made of and why it is no stronger, and who limits sessions."""
-        return "; ".join([self.walls, f"limits by {self.limits_by}", *self._passed_over])
+        return "; ".join([self.walls, f"limits by {self.limits_by}", *self._weaker_because])
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -89,22 +94,13 @@ class JupyterSandbox:
         program = None
         if self._config.kernel is not None:
             program = await asyncio.to_thread(find_program, self._config.kernel, self._config.readable)
-        reasons = self._passed_over = missing_walls()
-        for plan in plans(self._config.strongest, allow_unsafe=self._config.allow_unsafe):
-            try:
-                self._verdicts = await self._probe(plan)
-            except SandboxError as problem:
-                reasons.append(f"{plan.level}: {problem}")
-            else:
-                self._plan = plan
-                break
-        else:
-            await self.close()
-            raise SandboxError(
-                "no isolation holds on this machine ("
-                + "; ".join(reasons)
-                + "); set allow_unsafe = true to go on without, if you trust what will run"
+        try:
+            self._plan, self._weaker_because = await strongest_that_holds(
+                self.name, self._config.strongest, self._probe, allow_unsafe=self._config.allow_unsafe
             )
+        except SandboxError:
+            await self.close()
+            raise
         if program is not None:
             # The attacks are written in Python; what keeps a kernel in is the same whoever made it.
             await self._nursery.close()
@@ -140,19 +136,20 @@ class JupyterSandbox:
         await asyncio.gather(*(kernel.close() for kernel in self._kernels))
         await self._nursery.close()
 
-    async def _probe(self, plan: Plan) -> tuple[Verdict, ...]:
+    async def _probe(self, plan: Plan) -> None:
         """Attack the machine from inside a kernel enclosed as `plan` says.
 
         Raises:
-            SandboxError: no such kernel can be had, or an attack got through.
+            GotThroughError: an attack did.
+            SandboxError: no such kernel can be had.
         """
         limits = SandboxLimits()
         async with self._using(await self._start(plan, limits, None), limits, None) as session:
             verdicts = await attack(session)
         broken = [one.name for one in verdicts if not one.held]
         if broken and plan.level is not IsolationLevel.L0:
-            raise SandboxError(f"these attacks got through: {', '.join(broken)}")
-        return verdicts
+            raise GotThroughError(f"these attacks got through: {', '.join(broken)}")
+        self._verdicts = verdicts
 
     @asynccontextmanager
     async def _session(

@@ -8,8 +8,9 @@ from pathlib import Path
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import SandboxLimits
 from sandmle.plugins.sandboxes.config import ProcessConfig
-from sandmle.plugins.sandboxes.isolation import Plan, missing_walls, plans
+from sandmle.plugins.sandboxes.isolation import Plan
 from sandmle.plugins.sandboxes.isolation.cgroup import Cgroups, open_cgroups
+from sandmle.plugins.sandboxes.isolation.choosing import strongest_that_holds
 from sandmle.plugins.sandboxes.process.host import ZygoteProcess
 from sandmle.plugins.sandboxes.process.launch import launch
 from sandmle.plugins.sandboxes.process.session import ProcessSession
@@ -24,8 +25,6 @@ class ProcessSandbox(ZygoteSandbox):
         self._config = config
         self._cgroups: Cgroups | None = None
         self._why_no_cgroups = ""
-        self._passed_over: list[str] = []
-        """Why there is no stronger level."""
 
     @property
     def limits_by(self) -> str:
@@ -36,7 +35,7 @@ class ProcessSandbox(ZygoteSandbox):
     def detail(self) -> str:
         """What the level is made of, who limits sessions and how, and why the level is no stronger."""
         how = self._why_no_cgroups if self._cgroups is None else self._cgroups.bounds
-        return "; ".join([self.walls, f"limits by {self.limits_by} ({how})", *self._passed_over])
+        return "; ".join([self.walls, f"limits by {self.limits_by} ({how})", *self._weaker_because])
 
     async def start(self) -> None:
         """Start the zygotes at the strongest level whose probes hold."""
@@ -46,21 +45,13 @@ class ProcessSandbox(ZygoteSandbox):
                 "run SandMLE in a Linux container or virtual machine"
             )
         self._open_cgroups()
-        reasons = self._passed_over = missing_walls()
-        for plan in plans(self._config.strongest, allow_unsafe=self._config.allow_unsafe):
-            try:
-                await self._try(plan)
-            except SandboxError as problem:
-                reasons.append(f"{plan.level}: {problem}")
-            else:
-                break
-        else:
-            await self.close()
-            raise SandboxError(
-                "no isolation holds on this machine ("
-                + "; ".join(reasons)
-                + "); set allow_unsafe = true to go on without, if you trust what will run"
+        try:
+            _, self._weaker_because = await strongest_that_holds(
+                self.name, self._config.strongest, self._try, allow_unsafe=self._config.allow_unsafe
             )
+        except SandboxError:
+            await self.close()
+            raise
         await self._fill()
 
     def session(self, *, public_dir: Path | None, limits: SandboxLimits) -> AbstractAsyncContextManager[ProcessSession]:

@@ -13,6 +13,7 @@ from sandmle.core.contracts.sandbox import SandboxSession
 from sandmle.core.errors import SandboxError
 from sandmle.core.types.sandbox import CellStatus, IsolationLevel, SandboxLimits
 from sandmle.plugins.sandboxes.isolation import Plan, session_uid
+from sandmle.plugins.sandboxes.isolation.choosing import GotThroughError
 from sandmle.plugins.sandboxes.isolation.probes import Verdict, attack
 from sandmle.plugins.sandboxes.isolation.survey import survey
 from sandmle.plugins.sandboxes.process.host import UIDS_A_SESSION, ZygoteProcess
@@ -43,6 +44,7 @@ class ZygoteSandbox(ABC):
         self._name = name
         self._plan: Plan | None = None
         self._verdicts: tuple[Verdict, ...] = ()
+        self._weaker_because: tuple[str, ...] = ()
         self._places = [_Place() for _ in range(zygotes)]
         self._retired: set[ZygoteProcess] = set()
         self._checking = asyncio.Lock()
@@ -75,6 +77,11 @@ class ZygoteSandbox(ABC):
     def walls(self) -> str:
         """What the level reached is made of; empty before `start`."""
         return self._plan.walls if self._plan else ""
+
+    @property
+    def weaker_because(self) -> tuple[str, ...]:
+        """Why the level is weaker than the one asked for; empty where it is not."""
+        return self._weaker_because
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -130,7 +137,7 @@ class ZygoteSandbox(ABC):
                 verdicts = await attack(session)
             broken = [one.name for one in verdicts if not one.held]
             if broken and plan.level is not IsolationLevel.L0:
-                raise SandboxError(f"these attacks got through: {', '.join(broken)}")
+                raise GotThroughError(f"these attacks got through: {', '.join(broken)}")
         except BaseException:
             await zygote.close()
             raise
