@@ -250,7 +250,7 @@ def play(task, tmp_path):
     return run
 
 
-LIMITS = EpisodeLimits(max_turns=12, cell_timeout_s=5, episode_timeout_s=60, max_scored_submissions=2)
+LIMITS = EpisodeLimits(max_turns=12, cell_timeout_s=60, episode_timeout_s=600, max_scored_submissions=2)
 RELEASE = {"format": 0.1, "valid": 0.2, "median": 0.1, "bronze": 0.4, "silver": 0.1, "gold": 0.1}
 
 

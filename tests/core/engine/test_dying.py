@@ -72,7 +72,7 @@ async def test_a_file_written_but_not_submitted_before_dying_counts(stage, task,
 
 
 async def test_files_and_names_are_gone_after_a_timeout_and_the_episode_goes_on(stage, task, process_sandbox):
-    limits = replace(stage.rules().limits, cell_timeout_s=1)
+    limits = replace(stage.rules().limits, cell_timeout_s=4, episode_timeout_s=600)
     script = (
         "kept = 1",
         "open('note', 'w').close()\nwhile True: pass",
