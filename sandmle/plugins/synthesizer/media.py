@@ -1,6 +1,7 @@
 """Whether cells and files hold what is seen or heard, and nothing beside: what else they hold could tell the target."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from sandmle.core.types.synthesis import Strategy
@@ -9,7 +10,7 @@ from sandmle.plugins.synthesizer.files import TEST, TRAIN, DraftTables
 from sandmle.plugins.synthesizer.tables import FaultError
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
-_FORMS: Final = {"image": "PNG", "audio": "WAV"}
+_FORMS: Final[Mapping[str, str]] = MappingProxyType({"image": "PNG", "audio": "WAV"})
 
 
 def check_pictures_and_sounds(files: Mapping[str, bytes], tables: DraftTables, strategy: Strategy) -> None:
