@@ -10,6 +10,7 @@ from typing import Any, Final
 from sandmle.core.contracts.llm import ChatModel
 from sandmle.core.contracts.sandbox import Sandbox
 from sandmle.core.contracts.synthesis import Dossier, SynthRole
+from sandmle.core.engine.crews import open_chat_model
 from sandmle.core.engine.deadlines import see_through
 from sandmle.core.engine.grading import LocalGrader
 from sandmle.core.engine.role_budget import RoleBudget, RoleCaps, role_caps
@@ -79,7 +80,7 @@ async def open_drafter(toolkit: Toolkit) -> AsyncIterator[GraphDrafter]:
     sandbox: Sandbox = toolkit.make(Kind.SANDBOX, settings.sandbox)
     sweep()
     async with AsyncExitStack() as stack:
-        models = _open_models(toolkit, stack)
+        models = await _open_models(toolkit, stack)
         _check_prices(models, role_caps(toolkit.settings.budget, settings.roles))
         grader = LocalGrader()
         stack.push_async_callback(_close, grader.close)
@@ -157,17 +158,17 @@ def _check_roles(names: tuple[str, ...], known: list[str]) -> None:
         )
 
 
-def _open_models(toolkit: Toolkit, stack: AsyncExitStack) -> dict[str, ChatModel]:
+async def _open_models(toolkit: Toolkit, stack: AsyncExitStack) -> dict[str, ChatModel]:
     settings = toolkit.settings.synthesis
     strangers = sorted(set(settings.role_models) - set(settings.roles))
     if strangers:
-        raise ConfigError(f"synthesis.role_models names {strangers[0]!r}, which is not in synthesis.roles")
+        hint = nearest(strangers[0], list(settings.roles))
+        raise ConfigError(f"synthesis.role_models names {strangers[0]!r}, which is not in synthesis.roles; {hint}")
     opened: dict[str, ChatModel] = {}
     for name in settings.roles:
         wanted = settings.role_models.get(name, settings.model)
         if wanted not in opened:
-            opened[wanted] = toolkit.open_model(wanted)
-            stack.push_async_callback(_close, opened[wanted].close)
+            opened[wanted] = await stack.enter_async_context(open_chat_model(toolkit, wanted))
     return {name: opened[settings.role_models.get(name, settings.model)] for name in settings.roles}
 
 

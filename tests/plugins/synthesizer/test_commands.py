@@ -27,7 +27,9 @@ class Seeds:
 
 class Liar:
     def open_model(self, model):
-        return ScriptedModel(lambda messages, options: "Trust me.", name=model)
+        opened = ScriptedModel(lambda messages, options: "Trust me.", name=model)
+        opened.lacks = "set the environment variable LIAR_API_KEY" if model == "liar/keyless" else None
+        return opened
 
 @hookimpl
 def sandmle_register_seed_sources():
@@ -82,9 +84,10 @@ def test_a_corpus_that_cannot_be_filled_ends_with_3_and_says_why(program, tmp_pa
         (("--set", "synthesis.workers=0"), "synthesis.workers: Input should be greater"),
         (("--set", 'synthesis.roles=["data-strategst"]'), "did you mean 'data-strategist'"),
         (("--set", 'synthesis.roles=["data-strategist"]'), "synthesis.roles must hold"),
-        (("--set", 'synthesis.role_models={"ml-devloper"="liar/x"}'), "'ml-devloper'"),
-        (("--role-model", "ml-devloper=liar/x"), "'ml-devloper'"),
+        (("--set", 'synthesis.role_models={"ml-devloper"="liar/x"}'), "did you mean 'ml-developer'"),
+        (("--role-model", "ml-devloper=liar/x"), "did you mean 'ml-developer'"),
         (("--role-model", "liar/x"), "write it as ROLE=MODEL"),
+        (("--role-model", "ml-developer=liar/keyless"), "cannot be asked: set the environment variable LIAR_API_KEY"),
         (("--set", "budget.role_usd.ml-devloper=1"), "did you mean 'ml-developer'"),
     ],
 )
