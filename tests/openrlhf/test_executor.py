@@ -314,7 +314,7 @@ async def test_an_unknown_task_is_an_invalid_answer_that_names_the_nearest(execu
 async def test_an_engine_that_never_answers_is_given_up_and_its_request_cancelled(open_executor, ask, policy):
     engine = TransformersEngine(policy)
     engine.patience_s = 3600.0
-    given = await ask(open_executor(llm_timeout_s=0.1, infrastructure_retries=0), engine)
+    given = await ask(open_executor(llm_timeout_s=2.0, infrastructure_retries=0), engine)
     assert given["extra_logs"][VALID] == 0.0
     assert "no answer within" in given["failure"]
     assert engine.cancelled == 1
