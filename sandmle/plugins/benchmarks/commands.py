@@ -101,6 +101,9 @@ def evaluate(
     toolkit = toolkit.override({f"{section}.work": str(folder / evaluating.WORK)})
     found = run_until_interrupted(lambda drain: evaluating.evaluate(toolkit, folder, drain))
     _show(dict(found.documents.report), f"{found.documents.text}\n{folder / evaluating.REPORT}", as_json=as_json)
+    if found.lost:
+        typer.echo(f"error: {found.lost}", err=True)
+        raise typer.Exit(4)
     if not found.complete:
         raise typer.Exit(3)
 

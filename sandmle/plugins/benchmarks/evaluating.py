@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
-from sandmle.core.engine.runs import run_tasks
+from sandmle.core.engine.runs import run_tasks, with_possible_feedback
 from sandmle.core.engine.store import read_episodes
 from sandmle.core.engine.summary import json_ready
 from sandmle.core.engine.toolkit import Toolkit
-from sandmle.core.errors import ConfigError, StoreError
+from sandmle.core.errors import ConfigError, cannot_write
 from sandmle.core.hooks.registry import Kind
 from sandmle.core.types.episode import Episode
-from sandmle.core.types.trajectory import FeedbackMode
 from sandmle.plugins.benchmarks.peers.selection import Selection
 
 RUN, WORK, REPORTS, REPORT = "run", "work", "reports", "report.json"
@@ -80,6 +79,8 @@ class Evaluation:
 
     documents: Documents
     complete: bool
+    lost: str | None
+    """Why nothing came of it, as in `RunSummary`."""
 
 
 async def evaluate(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> Evaluation:
@@ -95,16 +96,12 @@ async def evaluate(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> Evaluat
         InfrastructureError: the machinery failed too often in a row, or reports cannot be written.
         PluginError: a plugin failed in its own code.
     """
+    toolkit = with_possible_feedback(toolkit)
     settings = toolkit.settings.run
     benchmark = toolkit.make(Kind.BENCHMARK, settings.benchmark)
     if not isinstance(benchmark, Reporting):
         raise ConfigError(
             f"benchmark {settings.benchmark!r} has no report of its own; `sandmle run --set run.benchmark=...` plays it"
-        )
-    if settings.feedback is FeedbackMode.PUBLIC_BOARD:
-        raise ConfigError(
-            "these benchmarks score on one set of answers, so there is no public board to tell the agent of: take "
-            "--feedback validate_only, or full, which shows the score on the test answers and is no fair evaluation"
         )
     summary = await run_tasks(toolkit, out / RUN, drain)
     conditions = Conditions(
@@ -119,7 +116,7 @@ async def evaluate(toolkit: Toolkit, out: Path, drain: asyncio.Event) -> Evaluat
     )
     documents = benchmark.report(list(read_episodes(out / RUN)), conditions)
     _write(out, documents)
-    return Evaluation(documents=documents, complete=summary.complete)
+    return Evaluation(documents=documents, complete=summary.complete, lost=summary.lost)
 
 
 def _write(out: Path, documents: Documents) -> None:
@@ -131,4 +128,4 @@ def _write(out: Path, documents: Documents) -> None:
             part.write_text(json.dumps(json_ready(document), indent=2, ensure_ascii=False) + "\n", "utf-8")
             os.replace(part, file)
     except OSError as problem:
-        raise StoreError(f"cannot write {out}: {problem.strerror}") from problem
+        raise cannot_write(out, problem) from problem

@@ -6,7 +6,7 @@ What the agent sees is `prepared/public` and nothing else; leaderboards and answ
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sandmle.core.contracts.grader import Grader
 from sandmle.core.engine.board_files import read_board, score_column
@@ -72,6 +72,7 @@ class MleBench:
     """The competitions of a split."""
 
     config: PeerConfig
+    public_board: ClassVar[bool] = False
 
     @property
     def data(self) -> Path:

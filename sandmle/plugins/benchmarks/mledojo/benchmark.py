@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sandmle.core.contracts.grader import Grader
 from sandmle.core.contracts.sandbox import Sandbox
@@ -72,6 +72,7 @@ class MleDojo:
     """The competitions of a set."""
 
     config: MleDojoConfig
+    public_board: ClassVar[bool] = False
 
     @property
     def data(self) -> Path:

@@ -115,7 +115,7 @@ def chosen(config: PeerConfig, splits: Mapping[str, Sequence[str]], name: str) -
 
 def _listed(file: Path) -> tuple[str, ...]:
     try:
-        lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
+        lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as problem:
         raise TaskError(f"cannot read the split {file}: {problem}") from problem
     # A file may name a competition twice by accident; a run keeps its episodes apart by task.

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sandmle.core.engine.tasks import spec_toml
-from sandmle.core.errors import StoreError, TaskError
+from sandmle.core.errors import TaskError, cannot_write
 from sandmle.core.types.score import Direction, Prediction
 from sandmle.core.types.task import (
     MetricRecord,
@@ -89,7 +89,8 @@ def write_views(competitions: Sequence[Competition], work: Path) -> list[Path]:
 
     Raises:
         TaskError: two of them come to one task id, or the sample submission cannot be read.
-        StoreError: they cannot be written.
+        UsageError: they cannot be written there.
+        StoreError: the machine failed.
     """
     taken: dict[str, str] = {}
     for one in competitions:
@@ -138,7 +139,7 @@ def _write_view(one: Competition, target: Path) -> Path:
             shutil.rmtree(target)
         fresh.rename(target)
     except OSError as problem:
-        raise StoreError(f"cannot write {target}: {problem.strerror or problem}") from problem
+        raise cannot_write(target, problem) from problem
     return target
 
 
