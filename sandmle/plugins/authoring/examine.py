@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import pluggy
 import typer
@@ -23,6 +23,9 @@ from sandmle.core.hooks.manager import Plugins, load_plugins
 from sandmle.core.hooks.registry import Registered
 from sandmle.plugins.authoring.kinds import word_of
 from sandmle.plugins.authoring.suites import Bench, Subject, run_suite
+
+PROGRAM: Final = ("doctor", "run", "rescore", "grade")
+"""Commands that `sandmle.cli` brings itself, whom no plugin may import: words that are taken."""
 
 
 class Examiner:
@@ -143,6 +146,8 @@ def _try_hook(impl: pluggy.HookImpl, plugins: Plugins, subject: str) -> None:
         case _:
             app = typer.Typer()
             app.callback()(lambda: None)
+            for word in PROGRAM:
+                app.command(word)(lambda: None)
             broken = plugins.add_commands(app, typer.main.get_command)
             if mine := [one.problem for one in broken if one.name == impl.plugin_name]:
                 raise PluginError(mine[0])

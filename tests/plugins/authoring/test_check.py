@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from sandmle.cli import build_app
+from sandmle.core.engine.toolkit import Toolkit
 from sandmle.core.errors import UsageError
+from sandmle.core.hooks.manager import load_plugins
 from sandmle.plugins.authoring.checking import check_package
+from sandmle.plugins.authoring.examine import PROGRAM
 
 PYPROJECT = """
 [project]
@@ -114,10 +118,19 @@ def test_a_sound_package_passes(package):
             "from sandmle import hookimpl\n@hookimpl\ndef sandmle_register_commands(app): raise OSError('no')",
             "plugin 'odd-one' cannot add its commands: OSError: no",
         ),
+        (
+            "from sandmle import hookimpl\n@hookimpl\ndef sandmle_register_commands(app): app.command('run')(print)",
+            "there is a command 'run' already; rename it",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_words(package, module, complaint):
     assert complaint in wrong(package(module))
+
+
+def test_the_words_that_are_taken_are_the_programs_own():
+    program = build_app(Toolkit(plugins=load_plugins(builtins=())))
+    assert {one.callback.__name__ for one in program.registered_commands} == set(PROGRAM)
 
 
 @pytest.mark.parametrize(
