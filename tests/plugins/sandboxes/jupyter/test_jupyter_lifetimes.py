@@ -1,6 +1,7 @@
 """Who outlives whom: kernels that wait, their zygote, guardians, sessions and the host."""
 
 import asyncio
+import gc
 import os
 import random
 import secrets
@@ -27,7 +28,7 @@ from sandmle.plugins.sandboxes.process.patience import child_of
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LIMITS = SandboxLimits(memory_mb=1024, workdir_mb=32, output_chars=1000)
-WAIT_S = 30.0
+WAIT_S = 120.0
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -158,9 +159,11 @@ async def test_a_public_directory_that_is_not_there_is_named(sandbox, tmp_path):
 
 async def test_many_sessions_leave_no_descriptor_open(sandbox):
     await use_once(sandbox, "1")
+    # What other tests left to the garbage collector is closed before, and not in between.
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     await asyncio.gather(*(use_once(sandbox, "1") for _ in range(3)))
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 HOST = """

@@ -15,6 +15,8 @@ from sandmle.plugins.sandboxes.process.backend import ProcessSandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PATIENCE_S = 120.0
+"""For cells that end by themselves, however busy the machine is."""
 SMALL = SandboxLimits(memory_mb=512, workdir_mb=16, processes=16, output_chars=2000)
 CRASHES = {
     "exit": "import os; os._exit(0)",
@@ -109,13 +111,13 @@ def named(name: str) -> int:
     return count
 
 
-async def run(sandbox: ProcessSandbox, code: str, timeout_s: float = 20.0) -> CellResult:
+async def run(sandbox: ProcessSandbox, code: str, timeout_s: float = PATIENCE_S) -> CellResult:
     """Run one hostile cell, and make sure that a neighbour and the zygote did not notice."""
     async with sandbox.session(public_dir=None, limits=SMALL) as neighbour:
-        await neighbour.run("value = 1", 20.0)
+        await neighbour.run("value = 1", PATIENCE_S)
         async with sandbox.session(public_dir=None, limits=SMALL) as session:
             result = await session.run(code, timeout_s)
-        after = await neighbour.run("print(value)", 20.0)
+        after = await neighbour.run("print(value)", PATIENCE_S)
         assert after.stdout == "1\n", f"the neighbour was hit: {after}"
     await sandbox.check_health()
     return result
@@ -137,7 +139,7 @@ async def test_a_fork_bomb_is_bounded_and_swept_away(sandbox: ProcessSandbox) ->
         await asyncio.sleep(0.05)
     assert bomb.result().status in (CellStatus.TIMEOUT, CellStatus.DIED)
     assert 1 < most <= SMALL.processes
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while named(name) and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
     assert named(name) == 0
@@ -170,8 +172,8 @@ async def test_endless_output_is_bounded(sandbox: ProcessSandbox) -> None:
 
 async def test_forged_and_stale_answers_are_not_believed(sandbox: ProcessSandbox) -> None:
     async with sandbox.session(public_dir=None, limits=SMALL) as session:
-        await session.run(FORGERY, 20.0)
-        result = await session.run("import time; time.sleep(0.8); print('done'); 1 / 0", 20.0)
+        await session.run(FORGERY, PATIENCE_S)
+        result = await session.run("import time; time.sleep(0.8); print('done'); 1 / 0", PATIENCE_S)
         assert (result.status, result.stdout) == (CellStatus.ERROR, "done\n")
 
 
@@ -182,14 +184,14 @@ async def test_a_flood_of_forged_answers_ends_the_session_only(sandbox: ProcessS
 
 async def test_what_a_flood_could_not_write_is_not_the_next_cells_output(sandbox: ProcessSandbox) -> None:
     async with sandbox.session(public_dir=None, limits=SMALL) as session:
-        assert (await session.run("while True: print('x' * 1000)", 20.0)).status is CellStatus.ERROR
-        assert (await session.run("print('after')", 20.0)).stdout == "after\n"
+        assert (await session.run("while True: print('x' * 1000)", PATIENCE_S)).status is CellStatus.ERROR
+        assert (await session.run("print('after')", PATIENCE_S)).stdout == "after\n"
 
 
 async def test_a_forked_child_cannot_answer_for_its_session(sandbox: ProcessSandbox) -> None:
     async with sandbox.session(public_dir=None, limits=SMALL) as session:
         code = "import os, time\npid = os.fork()\nif pid: time.sleep(0.5); print('parent')"
-        assert (await session.run(code, 20.0)).stdout == "parent\n"
+        assert (await session.run(code, PATIENCE_S)).stdout == "parent\n"
 
 
 async def test_the_kernel_offers_no_way_out(sandbox: ProcessSandbox) -> None:
@@ -213,7 +215,8 @@ async def test_the_kernel_offers_no_way_out(sandbox: ProcessSandbox) -> None:
 async def test_a_walk_over_every_file_finds_nothing_of_ours(sandbox: ProcessSandbox, tmp_path: Path) -> None:
     name = f"canary-{secrets.token_hex(8)}"
     (tmp_path / name).write_text("secret")
-    assert (await run(sandbox, WALK.format(name=name))).stdout.strip() == "[]"
+    # There are the files of every installed package to be walked over.
+    assert (await run(sandbox, WALK.format(name=name), timeout_s=2 * PATIENCE_S)).stdout.strip() == "[]"
     source = Path(sandmle.core.__file__).with_name("errors.py")
     result = await run(sandbox, f"open({str(source)!r})")
     assert result.status is CellStatus.ERROR
@@ -252,7 +255,7 @@ async def test_strange_trees_are_refused_and_still_removed(sandbox: ProcessSandb
         "open('\\udcff\\n\\x1b', 'w').close()\nos.chmod('.', 0)"
     )
     async with sandbox.session(public_dir=None, limits=SMALL) as session:
-        assert (await session.run(code, 20.0)).status is CellStatus.OK
+        assert (await session.run(code, PATIENCE_S)).status is CellStatus.OK
         assert isinstance(await session.fetch_tree(".", 1000, 1000), FetchRefusal)
     await sandbox.check_health()
 

@@ -22,6 +22,8 @@ from sandmle.plugins.sandboxes.process.backend import ProcessSandbox
 from sandmle.plugins.sandboxes.process.host import Ending
 
 LIMITS = SandboxLimits()
+PATIENCE_S = 120.0
+"""For cells that end by themselves, however busy the machine is."""
 HOST = """
 import asyncio, sys
 from sandmle.core.types.sandbox import IsolationLevel, SandboxLimits
@@ -72,13 +74,13 @@ def processes_with(marker: str) -> list[str]:
 
 async def test_a_killed_zygote_is_an_error_and_the_next_session_works(sandbox: ProcessSandbox) -> None:
     async with sandbox.session(public_dir=None, limits=LIMITS) as session:
-        await session.run("open('kept', 'w').write('x')", 20)
+        await session.run("open('kept', 'w').write('x')", PATIENCE_S)
         os.kill(zygote_pid(sandbox), signal.SIGKILL)
         with pytest.raises(SandboxError, match="zygote was lost"):
             await session.run("import time; time.sleep(20)", 30)
         assert "kept" in (await session.fetch("kept", 10)).files
     async with sandbox.session(public_dir=None, limits=LIMITS) as session:
-        assert (await session.run("6 * 7", 20)).stdout == "42\n"
+        assert (await session.run("6 * 7", PATIENCE_S)).stdout == "42\n"
 
 
 async def test_check_health_reports_a_dead_zygote_and_has_replaced_it(sandbox: ProcessSandbox) -> None:
@@ -98,7 +100,7 @@ async def test_a_hung_zygote_is_given_up_and_replaced(sandbox: ProcessSandbox, m
     hung = await _restarted(sandbox)
     os.kill(hung, signal.SIGSTOP)
     async with sandbox.session(public_dir=None, limits=LIMITS) as session:
-        assert (await session.run("6 * 7", 20)).stdout == "42\n"
+        assert (await session.run("6 * 7", PATIENCE_S)).stdout == "42\n"
         assert zygote_pid(sandbox) != hung
 
 
@@ -130,7 +132,7 @@ async def test_sessions_are_forked_ahead_and_a_dead_one_is_not_handed_out(sandbo
             await asyncio.sleep(0.05)
         os.kill(int(after.pop()), signal.SIGKILL)
         async with sandbox.session(public_dir=None, limits=LIMITS) as session:
-            assert (await session.run("6 * 7", 20)).stdout == "42\n"
+            assert (await session.run("6 * 7", PATIENCE_S)).stdout == "42\n"
 
 
 async def test_a_zygote_that_has_forked_much_is_replaced_and_keeps_the_sessions_it_has(
@@ -143,7 +145,7 @@ async def test_a_zygote_that_has_forked_much_is_replaced_and_keeps_the_sessions_
     async with sandbox.session(public_dir=None, limits=LIMITS) as old:
         async with sandbox.session(public_dir=None, limits=LIMITS) as new:
             assert zygote_pid(sandbox) != first
-            assert [(await one.run("6 * 7", 20)).stdout for one in (old, new)] == ["42\n"] * 2
+            assert [(await one.run("6 * 7", PATIENCE_S)).stdout for one in (old, new)] == ["42\n"] * 2
         assert Path(f"/proc/{first}").exists()
     await _restarted(sandbox)
     assert not Path(f"/proc/{first}").exists()
@@ -170,12 +172,12 @@ def test_nothing_survives_a_killed_host(level: str, tmp_path: Path) -> None:
         assert host.stdout is not None
         assert host.stdout.readline() == b"ready\n"
         # A process that has only just been exec'd shows no arguments for a moment.
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(processes_with(marker)) < 4 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert len(processes_with(marker)) >= 4
         host.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (processes_with(marker) or any(tmp_path.iterdir())) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert processes_with(marker) == []
@@ -222,13 +224,13 @@ async def test_a_missing_public_directory_is_an_error(sandbox: ProcessSandbox, t
         async with sandbox.session(public_dir=tmp_path / "nowhere", limits=LIMITS):
             pass
     async with sandbox.session(public_dir=None, limits=LIMITS) as session:
-        assert (await session.run("1 / 0", 20)).status is CellStatus.ERROR
+        assert (await session.run("1 / 0", PATIENCE_S)).status is CellStatus.ERROR
 
 
 async def test_whatever_signal_ends_a_session_it_is_the_sessions_own_act(sandbox: ProcessSandbox) -> None:
     for number in (signal.SIGUSR1, signal.SIGRTMIN + 6):
         async with sandbox.session(public_dir=None, limits=LIMITS) as session:
-            result = await session.run(f"import os\nos.kill(os.getpid(), {int(number)})", 20)
+            result = await session.run(f"import os\nos.kill(os.getpid(), {int(number)})", PATIENCE_S)
             # The first process of a namespace does not die of a signal that it sends itself.
             assert result.status in (CellStatus.DIED, CellStatus.OK)
     assert Ending(-int(signal.SIGUSR1), "").describe() == "the process was ended by signal SIGUSR1"
