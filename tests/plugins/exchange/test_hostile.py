@@ -190,3 +190,10 @@ def test_a_list_that_is_none_is_refused(tmp_path, text):
     (tmp_path / bundles.LIST).write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=r"cannot read|no JSON list"):
         bundles.listed(tmp_path)
+
+
+def test_a_list_that_is_a_pipe_is_not_waited_for(tmp_path):
+    public(tmp_path)
+    os.mkfifo(tmp_path / bundles.LIST)
+    with pytest.raises(UsageError, match="not a regular file"):
+        bundles.listed(tmp_path)

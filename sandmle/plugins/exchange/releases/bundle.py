@@ -78,8 +78,11 @@ def listed(bundle: Path) -> tuple[str, ...] | None:
         UsageError: the list is no JSON list of names.
     """
     path = bundle / LIST
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
+    if not path.is_file():
+        # Reading a pipe would wait for whoever writes to it.
+        raise UsageError(f"{path} is not a regular file")
     try:
         names = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as problem:

@@ -86,9 +86,9 @@ async def import_bundle(
         tell: is told of each task as it is done.
 
     Raises:
-        UsageError: there is no bundle, or `out` is taken.
+        UsageError: there is no bundle, or `out` is taken or cannot be written.
         SandboxError: the sandbox failed.
-        StoreError: it could not be written.
+        StoreError: the machine failed to write it.
     """
     refuse_taken(out, force=False)
     tasks, names = find_tasks(bundle), listed(bundle)
@@ -113,7 +113,11 @@ async def import_bundle(
 
 
 async def _take(task: BundleTask, folder: Path, sandbox: Sandbox, deadline_s: float) -> TaskReport:
-    defects = look(task)
+    try:
+        defects = look(task)
+    except OSError as problem:
+        message = f"{problem.filename} cannot be read: {problem.strerror}"
+        defects = [Defect(check="files", message=message, fatal=True)]
     judgement = Judgement(verdict=None, truth_score=None, defects=())
     if not any(defect.fatal for defect in defects):
         judgement = await judge(sandbox, task.public, deadline_s)
