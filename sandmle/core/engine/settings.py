@@ -1,5 +1,6 @@
 """What can be configured, with the defaults. How the values are found and merged is `config.py`."""
 
+import os
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +10,12 @@ from sandmle.core.types.sandbox import SandboxLimits
 from sandmle.core.types.trajectory import FeedbackMode
 
 _LIMITS: Final = SandboxLimits()
+_WORKERS_AT_MOST: Final = 17
+
+
+def _workers() -> int:
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(_WORKERS_AT_MOST, processors + 1)
 
 
 class _Section(BaseModel):
@@ -51,8 +58,9 @@ class SynthesisSettings(_Section):
     sandbox: str = "process"
     tries: Annotated[int, Field(ge=1)] = 3
     """Answers a role may give, the first included."""
-    workers: Annotated[int, Field(ge=1)] = 2
-    """Drafts under way at once. The corpus does not depend on it."""
+    workers: Annotated[int, Field(ge=1)] = Field(default_factory=_workers)
+    """Drafts under way at once, by default one more than there are processors (17 at most), since a draft waits now
+    and then. The corpus does not depend on it."""
     max_drafts_per_task: Annotated[int, Field(ge=1)] = 8
     """Give up when this many drafts were made for every task asked for."""
     script_timeout_s: Annotated[float, Field(gt=0)] = 60.0

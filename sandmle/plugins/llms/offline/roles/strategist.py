@@ -29,7 +29,7 @@ ALL_DOMAINS = (*DOMAINS, *SERVICES)
 CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "log_loss")
 BINARY_METRICS = (*CLASS_METRICS, "roc_auc", "average_precision")
 VALUE_METRICS = ("rmse", "mae", "rmsle", "r2", "spearman")
-MORE_ROWS_FOR_LABELS = 200
+MORE_ROWS_FOR_LABELS = 300
 
 
 def strategy(question: Question) -> dict[str, Any]:
@@ -194,7 +194,7 @@ class _Draft:
             return self.rng.randrange(1600, 2201, 50)
         # Scores of labels rank solutions as steadily as scores of probabilities only by more rows.
         more = MORE_ROWS_FOR_LABELS if METRICS[metric].prediction is Prediction.LABEL else 0
-        return more + self.rng.randrange(500, 701, 20)
+        return more + self.rng.randrange(800, 1101, 20)
 
     def _metric(self, offered: tuple[str, ...]) -> str:
         """The seed's own metric in one of three drafts, else any that fits."""
