@@ -124,16 +124,6 @@ def record(greedy: ModuleType, source: Path, setting: dict[str, Any], seed: int)
     greedy.random = SimpleNamespace(random=choices.random, choice=choices.choice)
     for name in ("draft", "improve", "debug"):
         sys.modules[f"dojo.core.solvers.operators.{name}"].random = SimpleNamespace(shuffle=wording.shuffle)
-    settings = SimpleNamespace(
-        **{**setting, "memory": MEMORIES[setting["memory"]], "debug_memory": MEMORIES["ancestral"]},
-        step_limit=STEPS + 1,
-        time_limit_secs=10**9,
-        execution_timeout=60,
-        available_packages=["numpy", "pandas"],
-        data_preview=False,
-        max_llm_call_retries=3,
-        use_test_score=False,
-    )
     speaker = Speaker(source, script, calls)
 
     class Solver(greedy.Greedy):
@@ -157,19 +147,10 @@ def record(greedy: ModuleType, source: Path, setting: dict[str, Any], seed: int)
             pass
 
     task = {"task_description": "Predict the target.", "lower_is_better": script.lower_is_better}
-    solver = Solver(settings, task_info=task)
+    solver = Solver(solver_settings(setting), task_info=task)
     _, _, best = solver(World(script), {})
     # The peer's journal begins with an empty root; attempts are counted without it.
-    nodes = solver.journal.nodes[1:]
-    attempts = [
-        [
-            node.operators_used[0],
-            parent.step - 1 if (parent := node.parents[0]).step else None,
-            bool(node.is_buggy),
-            node.metric.value,
-        ]
-        for node in nodes
-    ]
+    attempts = [attempt_of(node) for node in solver.journal.nodes[1:]]
     return {
         "setting": {**setting, "steps": STEPS},
         "seed": seed,
@@ -180,6 +161,31 @@ def record(greedy: ModuleType, source: Path, setting: dict[str, Any], seed: int)
         "attempts": attempts,
         "best": best.step - 1 if best else None,
     }
+
+
+def solver_settings(setting: dict[str, Any]) -> SimpleNamespace:
+    """What the peer's solver is told: the setting, and bounds that a script never meets."""
+    return SimpleNamespace(
+        **{**setting, "memory": MEMORIES[setting["memory"]], "debug_memory": MEMORIES["ancestral"]},
+        step_limit=STEPS + 1,
+        time_limit_secs=10**9,
+        execution_timeout=60,
+        available_packages=["numpy", "pandas"],
+        data_preview=False,
+        max_llm_call_retries=3,
+        use_test_score=False,
+    )
+
+
+def attempt_of(node: Any) -> list[Any]:
+    """Operator, attempt it was made of, whether it failed, and score."""
+    parent = node.parents[0]
+    return [
+        node.operators_used[0],
+        parent.step - 1 if parent.step else None,
+        bool(node.is_buggy),
+        node.metric.value,
+    ]
 
 
 def main() -> None:
