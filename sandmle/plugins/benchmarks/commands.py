@@ -71,7 +71,7 @@ def evaluate(
         FeedbackMode, typer.Option(help="What a submission tells the agent; full shows it the test score.")
     ] = FeedbackMode.VALIDATE_ONLY,
     concurrency: Annotated[int | None, typer.Option(help="Episodes under way at once.")] = None,
-    rng_seed: Annotated[int | None, typer.Option("--rng-seed")] = None,
+    rng_seed: Annotated[int | None, typer.Option("--rng-seed", help="Decides every random choice.")] = None,
     python: Python = None,
     assignments: Assignments = None,
     as_json: Json = False,
@@ -165,7 +165,7 @@ def prepare(
 
 @board_app.command("medals")
 def board_medals(
-    board: Annotated[Path, typer.Argument(help="Leaderboard CSV, best first, with a score column.")],
+    board: Annotated[Path, typer.Argument(metavar="BOARD", help="Leaderboard CSV, best first, with a score column.")],
     scores_file: Annotated[Path, typer.Option("--scores-file", help="JSON list of scores.")],
     rounding: Annotated[
         Rounding,

@@ -18,7 +18,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set one configuration key; may be repeated.")
 ]
-Folder = Annotated[Path, typer.Argument(help="A corpus, a folder of task directories, or one task directory.")]
+Folder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="A corpus, a folder of task directories, or one task directory.")
+]
 HeldOutFamilies = Annotated[int, typer.Option(min=1, help="Rule families that only the held-out part has.")]
 
 FOUND_PROBLEMS, FELL_SHORT = 1, 3
@@ -242,7 +244,7 @@ def tasks_check(folder: Folder, as_json: Json = False) -> None:
 
 @tasks_app.command("split")
 def tasks_split(
-    folders: Annotated[list[Path], typer.Argument(help="Corpora, or manifests of tasks.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Corpora, or manifests of tasks.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the manifests and split.json.")],
     held_out_families: HeldOutFamilies = 4,
     held_out_seeds: Annotated[
