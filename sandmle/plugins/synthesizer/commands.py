@@ -232,7 +232,7 @@ def tasks_check(folder: Folder, as_json: Json = False) -> None:
     from sandmle.plugins.synthesizer.audit import audit
 
     report = audit(folder)
-    problems = [{"task": name, "check": problem.check, "message": problem.message} for name, problem in report.problems]
+    problems = [problem_row(name, problem) for name, problem in report.problems]
     if as_json:
         _print_json({"tasks": report.tasks, "problems": problems})
     else:
