@@ -101,10 +101,14 @@ def evaluate(
     toolkit = toolkit.override({f"{section}.work": str(folder / evaluating.WORK)})
     found = run_until_interrupted(lambda drain: evaluating.evaluate(toolkit, folder, drain))
     _show(dict(found.documents.report), f"{found.documents.text}\n{folder / evaluating.REPORT}", as_json=as_json)
-    if found.lost:
-        typer.echo(f"error: {found.lost}", err=True)
+    _end(found.lost, is_complete=found.complete)
+
+
+def _end(lost: str | None, *, is_complete: bool) -> None:
+    if lost:
+        typer.echo(f"error: {lost}", err=True)
         raise typer.Exit(4)
-    if not found.complete:
+    if not is_complete:
         raise typer.Exit(3)
 
 

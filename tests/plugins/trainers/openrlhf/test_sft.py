@@ -192,6 +192,7 @@ def test_without_a_tokenizer_nothing_is_proven(demos, tmp_path):
 
 
 async def test_what_is_missing_is_said_before_anything_is_written(demos, policy, tmp_path):
+    (policy / "model.safetensors").touch()
     plan = planned(demos, tmp_path / "out", policy)
     with pytest.raises(PluginError, match="not installed here"):
         await run_openrlhf_sft(open_toolkit(), plan, drain=asyncio.Event(), tell=print)

@@ -16,4 +16,4 @@ def test_pictures_are_graded_by_more_rows_where_labels_alone_are_scored() -> Non
     rows: dict[bool, list[int]] = {True: [], False: []}
     for plan in plans:
         rows[METRICS[plan["metric"]].prediction is Prediction.LABEL].append(plan["private_board_rows"])
-    assert min(rows[True]) >= 700 >= max(rows[False])
+    assert min(rows[True]) >= 1100 >= max(rows[False])
