@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,32 +23,20 @@ findings.finish()
 
 
 @pytest.fixture
-def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def driver(tmp_path: Path, toy_plan: Any, monkeypatch: pytest.MonkeyPatch):
     """A driver over stages that are written by the tests."""
     import driver as module
-    from plan import SMALL, Plan
 
     scripts = tmp_path / "scripts" / "gpu_check"
     scripts.mkdir(parents=True)
     (scripts / "plan.py").symlink_to(ROOT / "scripts" / "gpu_check" / "plan.py")
-    for name in ("work", "heavy", "out"):
-        (tmp_path / name).mkdir()
-    plan = Plan(
-        root=tmp_path,
-        work=tmp_path / "work",
-        heavy=tmp_path / "heavy",
-        size="toy",
-        device="cpu",
-        dtype="bfloat16",
-        amounts=SMALL,
-    )
 
     def run(
         stages: dict[str, str], seconds: float = 60, limit_s: float = 30, least_s: float = 0, aside: str = ""
     ) -> tuple[bool, dict]:
         for name, then in stages.items():
             (scripts / f"{name}.py").write_text(SPEAKING.format(then=then), "utf-8")
-        one = module.Driver(plan, tmp_path / "out", time.monotonic() + seconds + module.LAST_S, 1.0)
+        one = module.Driver(toy_plan, tmp_path / "out", time.monotonic() + seconds + module.LAST_S, 1.0)
         try:
             one.run(
                 [

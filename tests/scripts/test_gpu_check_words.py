@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,28 +36,16 @@ def test_words_that_mean_nothing_are_refused_with_those_that_do(tmp_path: Path, 
 
 @pytest.mark.parametrize(("minutes", "limit_s"), [(16, 200), (8, 100), (4, 84), (2, 42)])
 def test_fewer_minutes_keep_less_for_later_stages_and_more_give_longer_limits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes: float, limit_s: float
+    tmp_path: Path, toy_plan: Any, monkeypatch: pytest.MonkeyPatch, minutes: float, limit_s: float
 ):
     import driver
-    from plan import SMALL, Plan
 
-    for name in ("work", "heavy", "out"):
-        (tmp_path / name).mkdir()
-    plan = Plan(
-        root=tmp_path,
-        work=tmp_path / "work",
-        heavy=tmp_path / "heavy",
-        size="toy",
-        device="cpu",
-        dtype="bfloat16",
-        amounts=SMALL,
-    )
     given: dict[str, float] = {}
     monkeypatch.setattr(driver.Driver, "_start", lambda self, stage, limit: given.update({stage.name: limit}))
     over = time.monotonic() + driver.LAST_S + 60 * minutes
     first = driver.Stage(name="first", script="", limit_s=100, least_s=0)
     later = replace(first, name="later", least_s=312)
-    driver.Driver(plan, tmp_path / "out", over, minutes / driver.MINUTES).run([first, later])
+    driver.Driver(toy_plan, tmp_path / "out", over, minutes / driver.MINUTES).run([first, later])
     assert given["first"] == pytest.approx(limit_s, abs=5)
 
 
