@@ -131,12 +131,13 @@ def check_rule_kept(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
 
 
 def check_new(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
+    rows = sha256(task.public["train.csv"]).hexdigest()
     for other in evidence.accepted:
         if _near(task.spec, other):
             yield f"it repeats {other.task_id} ({other.title!r})"
             return
         # A script that ignores RNG_SEED draws the same rows again, whatever it calls them.
-        if other.provenance.content_sha256.get("public/train.csv") == sha256(task.public["train.csv"]).hexdigest():
+        if other.provenance.content_sha256.get("public/train.csv") == rows:
             yield f"its train.csv is that of {other.task_id} ({other.title!r}); draw all chance from RNG_SEED"
             return
 
@@ -144,16 +145,16 @@ def check_new(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
 def _near(one: TaskSpec, other: TaskSpec) -> bool:
     if one.task_id == other.task_id:
         return True
-    same_make = (one.modality, one.task_type, one.domain.lower(), one.rule_family) == (
+    if one.rule_family != other.rule_family:
+        return False
+    same_make = (one.modality, one.task_type, one.domain.lower()) == (
         other.modality,
         other.task_type,
         other.domain.lower(),
-        other.rule_family,
     )
     same_play = (one.metric, one.noise_families) == (other.metric, other.noise_families)
     first, second = _title_words(one.title), _title_words(other.title)
-    shared = len(first & second) / max(1, len(first | second))
-    same_title = shared >= SIMILAR_TITLE and one.rule_family == other.rule_family
+    same_title = len(first & second) / max(1, len(first | second)) >= SIMILAR_TITLE
     # A mix makes hundreds of tasks of a kind: those of one title are told apart by what they are scored and spoilt by.
     return (same_title and (same_play or "difficulty" not in one.dna)) or (same_make and same_play)
 
