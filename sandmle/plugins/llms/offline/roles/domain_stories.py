@@ -4,24 +4,11 @@ Only seeds that wish for a difficulty are told of it: the others keep the tasks 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """Sentences and phrases of one domain."""
-
-    background: str
-    """How it has been done so far, and what hangs on doing it better; two sentences."""
-    sound: str
-    """What a recording is of: `three tenths of a second of ...` goes before it."""
-    link: str
-    """When two rows are linked: `they` have something in common."""
-    reading: str
-    """What is read again and again of one row."""
-
+from sandmle.plugins.llms.offline.roles.domain_later_stories import LATER_STORIES
+from sandmle.plugins.llms.offline.roles.domains import Story
 
 STORIES: Final[Mapping[str, Story]] = MappingProxyType(
     {
@@ -144,6 +131,7 @@ STORIES: Final[Mapping[str, Story]] = MappingProxyType(
             link="telephones were handed over between the two cells",
             reading="load of the cell",
         ),
+        **LATER_STORIES,
     }
 )
 """Domain to its story."""

@@ -1,6 +1,6 @@
 """What a domain is: the vocabulary from which titles, columns and scenarios are drawn.
 
-The vocabularies themselves stand in `domain_industry.py` and `domain_public.py`.
+The vocabularies themselves stand in the files called `domain_*.py`.
 """
 
 from dataclasses import dataclass
@@ -69,6 +69,20 @@ class Domain:
     """Four topics, each with words of its own."""
     picture: str
     """What an image shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """Sentences and phrases of one domain."""
+
+    background: str
+    """How it has been done so far, and what hangs on doing it better; two sentences."""
+    sound: str
+    """What a recording is of: `three tenths of a second of ...` goes before it."""
+    link: str
+    """When two rows are linked: `they` have something in common."""
+    reading: str
+    """What is read again and again of one row."""
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -8,9 +8,13 @@ from typing import Any
 from sandmle.core.types.metrics import METRICS, METRICS_BY_TASK_TYPE
 from sandmle.core.types.score import Prediction
 from sandmle.plugins.llms.offline.roles.difficulty import Difficulty, difficulty_of
+from sandmle.plugins.llms.offline.roles.domain_care_shops import CARE_SHOPS
+from sandmle.plugins.llms.offline.roles.domain_computing_money import COMPUTING_MONEY
 from sandmle.plugins.llms.offline.roles.domain_industry import INDUSTRY
 from sandmle.plugins.llms.offline.roles.domain_public import PUBLIC
 from sandmle.plugins.llms.offline.roles.domain_services import SECTORS, SERVICES
+from sandmle.plugins.llms.offline.roles.domain_transport import TRANSPORT
+from sandmle.plugins.llms.offline.roles.domain_works_nature import WORKS_NATURE
 from sandmle.plugins.llms.offline.roles.domains import Domain
 from sandmle.plugins.llms.offline.roles.families.catalogue import FAMILIES, FIRST, pairs
 from sandmle.plugins.llms.offline.roles.families.compose import AND, composed
@@ -25,7 +29,7 @@ from sandmle.plugins.llms.offline.roles.targets import draw_target, row_of
 
 DOMAINS = (*INDUSTRY, *PUBLIC)
 """The domains that seeds without a difficulty are given."""
-ALL_DOMAINS = (*DOMAINS, *SERVICES)
+ALL_DOMAINS = (*DOMAINS, *SERVICES, *CARE_SHOPS, *WORKS_NATURE, *COMPUTING_MONEY, *TRANSPORT)
 CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "log_loss")
 BINARY_METRICS = (*CLASS_METRICS, "roc_auc", "average_precision")
 VALUE_METRICS = ("rmse", "mae", "rmsle", "r2", "spearman")
@@ -158,6 +162,7 @@ class _Draft:
             self.rng,
             classes=ask.classes,
             minority=self._number("minority_share", 0.42),
+            told=self.difficulty is not None,
         )
         noise = self._noise(params, target)
         if self.difficulty is not None:

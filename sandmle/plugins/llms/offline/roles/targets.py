@@ -1,6 +1,6 @@
 """What is to be predicted: the target column or columns of a draft, with all that a generator needs to know of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, Final
 
@@ -24,6 +24,13 @@ def row_of(family: Family, domain: Domain) -> str:
     return ROWS_OF.get(family.modality, domain.row)
 
 
+def plural(noun: str) -> str:
+    """More than one of it, as its spelling has it: `entries`, `surveys`, `dishes`."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "z", "ch", "sh")) else f"{noun}s"
+
+
 def draw_target(
     task_type: str,
     metric: str,
@@ -34,6 +41,7 @@ def draw_target(
     *,
     classes: int,
     minority: float,
+    told: bool,
 ) -> dict[str, Any]:
     """Draw the target of a task of any type.
 
@@ -46,6 +54,7 @@ def draw_target(
         rng: the draw.
         classes: classes wanted.
         minority: share of the rarer of two classes.
+        told: as in a scenario; without it, a title has the plurals that it had at first.
 
     Returns:
         `name`, `meaning`, `title`, and what the type needs: `classes` and `shares`, `middle` and `spread`, or `columns`
@@ -54,14 +63,16 @@ def draw_target(
     if task_type in ("regression", "forecasting"):
         return _value(domain, rng, task_type, params)
     if task_type == "ranking":
-        title = f"Order of {domain.row}s by priority"
+        title = f"Order of {plural(domain.row)} by priority"
         meaning = "priority that experts gave it, a grade from 0 (none) to 4 (first of all)"
         return {"name": "priority", "meaning": meaning, "title": title}
     if task_type == "multilabel":
         return _labels(family, domain, params)
     if task_type == "reconstruction":
         return _cells(family, domain, params)
-    return _classes(metric, family, domain, params, rng, classes, minority)
+    if not family.ordered:
+        return _kinds(family, domain, params, rng, plural if told else "{}s".format)
+    return _classes(metric, domain, classes, minority)
 
 
 def _value(domain: Domain, rng: Random, task_type: str, params: Params) -> dict[str, Any]:
@@ -85,7 +96,7 @@ def _labels(family: Family, domain: Domain, params: Params) -> dict[str, Any]:
     count = len(params.get("limits", params.get("glyphs", params.get("tones", params.get("topics", ())))))
     row = row_of(family, domain)
     columns = [[f"about_{name}", f"1 where the {row} concerns the {name} desk, else 0"] for name in topics[:count]]
-    return {"name": "", "meaning": "", "title": f"Desks concerned by {row}s", "columns": columns}
+    return {"name": "", "meaning": "", "title": f"Desks concerned by {plural(row)}", "columns": columns}
 
 
 def _cells(family: Family, domain: Domain, params: Params) -> dict[str, Any]:
@@ -111,17 +122,13 @@ def _cells(family: Family, domain: Domain, params: Params) -> dict[str, Any]:
         ]
         for number in range(params["values"])
     ]
-    return {"name": "", "meaning": "", "title": f"Lost {what}s of {row_of(family, domain)}s", "columns": columns}
+    return {"name": "", "meaning": "", "title": f"Lost {what}s of {plural(row_of(family, domain))}", "columns": columns}
 
 
-def _classes(
-    metric: str, family: Family, domain: Domain, params: Params, rng: Random, count: int, minority: float
-) -> dict[str, Any]:
+def _classes(metric: str, domain: Domain, count: int, minority: float) -> dict[str, Any]:
     several = domain.several
-    chosen = domain.binary if count == 2 and family.ordered else several
+    chosen = domain.binary if count == 2 else several
     named = {"name": chosen.name, "meaning": chosen.meaning, "title": chosen.title}
-    if not family.ordered:
-        return _kinds(family, domain, params, rng)
     if metric == "qwk":
         named["meaning"] += ", from 0 (" + several.classes[0] + ") to 3 (" + several.classes[3] + ")"
         return named | {"classes": ["0", "1", "2", "3"], "shares": [0.25, 0.25, 0.25, 0.25]}
@@ -133,19 +140,19 @@ def _classes(
     return named | {"classes": list(chosen.classes[:count]), "shares": [round(1 / count, 4)] * count}
 
 
-def _kinds(family: Family, domain: Domain, params: Params, rng: Random) -> dict[str, Any]:
+def _kinds(family: Family, domain: Domain, params: Params, rng: Random, many: Callable[[str], str]) -> dict[str, Any]:
     """A target whose classes are given by the rule itself: topics, groups of endings, motifs, circles."""
     row = domain.note if family.modality == "text" else "picture"
     if "topics" in params:
         classes = list(params["topics"])
-        return _named("desk", f"desk that has to deal with the {row}", f"Routing of {row}s", classes)
+        return _named("desk", f"desk that has to deal with the {row}", f"Routing of {many(row)}", classes)
     if "circles" in params:
         classes = rng.sample(["north", "river", "hill", "harbour", "old-town"], params["circles"])
-        return _named("circle", f"circle to which the {domain.row} belongs", f"Circles of {domain.row}s", classes)
+        return _named("circle", f"circle to which the {domain.row} belongs", f"Circles of {many(domain.row)}", classes)
     count = len(params["endings"] if "endings" in params else params["glyphs"])
     classes = rng.sample(["alder", "birch", "cedar", "dahlia", "elder", "fir"], count)
     if "endings" in params:
-        return _named("maker", f"maker of the parts named in the {row}", f"Part makers in {row}s", classes)
+        return _named("maker", f"maker of the parts named in the {row}", f"Part makers in {many(row)}", classes)
     return _named("origin", "code name of the origin given by an expert", "Origin of pictures", classes)
 
 
