@@ -10,6 +10,7 @@ from sandmle.plugins.llms.offline.roles.families.family import Params
 from sandmle.plugins.llms.offline.roles.noise_kind import Noise
 
 _ROWS: Final = ("classification", "regression", "multilabel", "ranking")
+_SOUNDS: Final = (*_ROWS, "reconstruction")
 _TABLES: Final = ("tabular", "graph")
 
 
@@ -288,9 +289,9 @@ LATER: Final = (
         _draw_exposure,
         _exposure_script,
     ),
-    _noise("mains-hum", ("audio",), _ROWS, "Some recordings hum at 50 hertz.", _draw_hum, _hum_script),
-    _noise("clicks", ("audio",), _ROWS, "Single samples click.", _draw_clicks, _clicks_script),
-    _noise("overdrive", ("audio",), _ROWS, "Some recordings are cut off.", _draw_overdrive, _overdrive_script),
+    _noise("mains-hum", ("audio",), _SOUNDS, "Some recordings hum at 50 hertz.", _draw_hum, _hum_script),
+    _noise("clicks", ("audio",), _SOUNDS, "Single samples click.", _draw_clicks, _clicks_script),
+    _noise("overdrive", ("audio",), _SOUNDS, "Some recordings are cut off.", _draw_overdrive, _overdrive_script),
     _noise(
         "time-gaps",
         ("series", "history"),

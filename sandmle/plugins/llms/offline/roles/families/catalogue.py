@@ -7,6 +7,7 @@ from sandmle.plugins.llms.offline.roles.families.family import Family, Params
 from sandmle.plugins.llms.offline.roles.families.given import GIVEN, given_family
 from sandmle.plugins.llms.offline.roles.families.graph import GRAPH
 from sandmle.plugins.llms.offline.roles.families.image import IMAGE
+from sandmle.plugins.llms.offline.roles.families.lost import LOST
 from sandmle.plugins.llms.offline.roles.families.marks import MARKS
 from sandmle.plugins.llms.offline.roles.families.mixed import MIXED
 from sandmle.plugins.llms.offline.roles.families.numeric import NUMERIC
@@ -14,6 +15,7 @@ from sandmle.plugins.llms.offline.roles.families.openings import OPENINGS
 from sandmle.plugins.llms.offline.roles.families.patterns import PATTERNS
 from sandmle.plugins.llms.offline.roles.families.remarks import REMARKS
 from sandmle.plugins.llms.offline.roles.families.restore import RESTORES
+from sandmle.plugins.llms.offline.roles.families.rings import RINGS
 from sandmle.plugins.llms.offline.roles.families.series import FORECASTS, SERIES
 from sandmle.plugins.llms.offline.roles.families.shapes import SHAPES
 from sandmle.plugins.llms.offline.roles.families.sound import SOUND
@@ -30,7 +32,7 @@ FIRST: Final[tuple[Family, ...]] = (
     *PATTERNS,
 )
 """The families that seeds without a difficulty are given: the same seed keeps giving the same task."""
-FAMILIES: Final[tuple[Family, ...]] = (*FIRST, *MARKS, *RESTORES, *GRAPH, *SOUND, *SERIES, *FORECASTS)
+FAMILIES: Final[tuple[Family, ...]] = (*FIRST, *MARKS, *RESTORES, *GRAPH, *SOUND, *SERIES, *FORECASTS, *RINGS, *LOST)
 """Every rule family that stands alone."""
 
 

@@ -10,7 +10,8 @@ SIDE: Final = 3
 """Side of the square whose grey values are asked for, pixels."""
 
 
-def _draw_cover(rng: Random, ask: Ask) -> dict[str, Any]:
+def draw_cover(rng: Random, ask: Ask) -> dict[str, Any]:
+    """What a picture with a covered square has, whatever the rule."""
     # Off the middle, so that the mirrored place is another one.
     size = ask.image_size
     return {
@@ -23,7 +24,8 @@ def _draw_cover(rng: Random, ask: Ask) -> dict[str, Any]:
     }
 
 
-def _covered(params: Params) -> str:
+def covered(params: Params) -> str:
+    """Lines that keep what is under the square as `hidden`, and cover it."""
     top, left = params["at"]
     square = f"{top} : {top + SIDE}, {left} : {left + SIDE}"
     return f"""
@@ -34,7 +36,8 @@ images[:, {square}] = {params["cover"]}
 """
 
 
-def _block(params: Params, down: int = 0, across: int = 0, array: str = "pixels") -> str:
+def block(params: Params, down: int = 0, across: int = 0, array: str = "pixels") -> str:
+    """An expression of the square of `array` that lies so far from the covered one."""
     top, left = params["at"][0] + down, params["at"][1] + across
     return f"{array}[:, {top} : {top + SIDE}, {left} : {left + SIDE}].reshape(len({array}), -1)"
 
@@ -49,16 +52,16 @@ rate = np.hypot(*np.meshgrid(np.fft.fftfreq(SIZE), np.fft.fftfreq(SIZE)))
 images = np.fft.ifft2(np.fft.fft2(images) * np.exp(-2 * (np.pi * 0.55 * rate) ** 2)).real
 images = images + images[:, ::-1, ::-1]
 images = 128 + {params["contrast"]} * images / images.std() + rng.normal(0, 10, (ROWS, 1, 1))
-{_covered(params)}"""
+{covered(params)}"""
 
 
 def _mirror_features(params: Params, level: Level) -> str:
-    whole = f"mirrored = pixels[:, ::-1, ::-1]\nX = {_block(params, array='mirrored')}\n"
+    whole = f"mirrored = pixels[:, ::-1, ::-1]\nX = {block(params, array='mirrored')}\n"
     return whole if level == "full" else f"{whole}X = X[:, ::2]\n"
 
 
 def _draw_tiles(rng: Random, ask: Ask) -> dict[str, Any]:
-    return _draw_cover(rng, ask) | {"tile": rng.choice((4, 5))}
+    return draw_cover(rng, ask) | {"tile": rng.choice((4, 5))}
 
 
 def _tiles_script(params: Params) -> str:
@@ -70,7 +73,7 @@ SIZE = {params["size"]}
 tile = rng.normal(0, 1, (ROWS, {tile}, {tile}))
 repeat = np.arange(SIZE) % {tile}
 images = 128 + {params["contrast"]} * tile[:, repeat][:, :, repeat] + rng.normal(0, 10, (ROWS, 1, 1))
-{_covered(params)}"""
+{covered(params)}"""
 
 
 def _tiles_features(params: Params, level: Level) -> str:
@@ -84,7 +87,7 @@ def _tiles_features(params: Params, level: Level) -> str:
         and 0 <= params["at"][1] + across * tile <= size - SIDE
     ]
     chosen = shifts if level == "full" else shifts[:1]
-    pieces = "".join(f"    {_block(params, *shift)},\n" for shift in chosen)
+    pieces = "".join(f"    {block(params, *shift)},\n" for shift in chosen)
     return f"X = np.mean([\n{pieces}], axis=0)\n"
 
 
@@ -96,7 +99,7 @@ SIZE = {params["size"]}
 rate = np.hypot(*np.meshgrid(np.fft.fftfreq(SIZE), np.fft.fftfreq(SIZE)))
 images = np.fft.ifft2(np.fft.fft2(rng.normal(0, 1, (ROWS, SIZE, SIZE))) * np.exp(-2 * (np.pi * 2.0 * rate) ** 2)).real
 images = 128 + {params["contrast"]} * images / images.std() + rng.normal(0, 10, (ROWS, 1, 1))
-{_covered(params)}"""
+{covered(params)}"""
 
 
 def _smooth_features(params: Params, level: Level) -> str:
@@ -114,7 +117,7 @@ def _smooth_features(params: Params, level: Level) -> str:
 
 
 def _draw_prints(rng: Random, ask: Ask) -> dict[str, Any]:
-    return _draw_cover(rng, ask) | {
+    return draw_cover(rng, ask) | {
         "prints": rng.choice((4, 5, 6)),
         "grain": rng.choice((45, 55, 65)),
         "seed": rng.randrange(10**6),
@@ -162,7 +165,7 @@ RESTORES: Final = (
         modality="image",
         task_types=RESTORE,
         sentence="The picture is the same turned by half, so that a covered square is seen at the opposite place.",
-        draw=_draw_cover,
+        draw=draw_cover,
         script=_mirror_script,
         features=_mirror_features,
         unusable_noise=("occlusion",),
@@ -181,7 +184,7 @@ RESTORES: Final = (
         modality="image",
         task_types=RESTORE,
         sentence="Light and dark change slowly, so that the frame around a covered square tells what is under it.",
-        draw=_draw_cover,
+        draw=draw_cover,
         script=_smooth_script,
         features=_smooth_features,
     ),

@@ -11,11 +11,12 @@ RATE: Final = 8000
 LENGTH: Final = 2400
 """Samples of a sound: three tenths of a second."""
 
-_HEAD = f"""
+HEAD = f"""
 RATE, LENGTH = {RATE}, {LENGTH}
 time = np.arange(LENGTH) / RATE
 loud = rng.uniform(0.5, 1.0, (ROWS, 1))
 """
+"""Lines with which every sound begins: its size, its time axis, how loud it is."""
 _SPECTRUM = """
 window = np.hanning(waves.shape[1])
 power = np.abs(np.fft.rfft(waves * window, axis=1)) ** 2
@@ -35,7 +36,7 @@ def _draw_pitch(rng: Random, ask: Ask) -> dict[str, Any]:
 
 
 def _pitch_script(params: Params) -> str:
-    return f"""{_HEAD}
+    return f"""{HEAD}
 # A tone with overtones of changing strength: its height counts, on the scale on which one hears.
 signal = rng.uniform(0, 1, ROWS)
 height = {params["low"]} * ({params["high"]} / {params["low"]}) ** signal
@@ -70,7 +71,7 @@ def _draw_pulse(rng: Random, ask: Ask) -> dict[str, Any]:
 
 
 def _pulse_script(params: Params) -> str:
-    return f"""{_HEAD}
+    return f"""{HEAD}
 # A hum that swells and fades: how often it does so in a second counts, and not how high or loud it is.
 signal = rng.uniform({params["slowest"]}, {params["fastest"]}, ROWS)
 swell = 0.5 + 0.5 * np.sin(2 * np.pi * signal[:, None] * time + rng.uniform(0, 2 * np.pi, (ROWS, 1)))
@@ -101,7 +102,7 @@ def _draw_glide(rng: Random, ask: Ask) -> dict[str, Any]:
 
 
 def _glide_script(params: Params) -> str:
-    return f"""{_HEAD}
+    return f"""{HEAD}
 # A whistle that rises or falls about a height of its own: how steeply counts.
 signal = rng.uniform(-1, 1, ROWS)
 height = {params["middle"]} * rng.uniform(0.8, 1.25, (ROWS, 1)) + {params["steepest"]} * signal[:, None] * (
@@ -133,7 +134,7 @@ def _draw_tones(rng: Random, ask: Ask) -> dict[str, Any]:
 
 
 def _tones_script(params: Params) -> str:
-    return f"""{_HEAD}
+    return f"""{HEAD}
 # Each label is a tone of its own that is there or not, faint, among others that mean nothing.
 TONES = np.array({params["tones"]})
 marks = (rng.random((ROWS, len(TONES))) < {params["share"]}).astype(int)
@@ -168,7 +169,7 @@ def _draw_echo(rng: Random, ask: Ask) -> dict[str, Any]:
 
 
 def _echo_script(params: Params) -> str:
-    return f"""{_HEAD}
+    return f"""{HEAD}
 # Noise that comes back after a fixed delay, again and again; a few samples of every sound are lost and set to nothing.
 DELAY, GAP, VALUES = {params["delay"]}, {params["gap"]}, {params["values"]}
 waves = rng.normal(size=(ROWS, LENGTH))

@@ -1,0 +1,128 @@
+"""Rules by which lost samples of a sound can be restored: two tones that beat, a tone that glides on."""
+
+from random import Random
+from typing import Any, Final
+
+from sandmle.plugins.llms.offline.roles.families.family import Ask, Family, Level, Params
+from sandmle.plugins.llms.offline.roles.families.sound import HEAD
+
+_VALUES: Final = 6
+"""Samples asked for."""
+_BINS: Final = 16000
+"""Length of the padded spectra: heights half a hertz apart, so that the phase in the gap is right."""
+
+
+def _draw_gap(rng: Random) -> dict[str, Any]:
+    return {
+        "gap": rng.randrange(1100, 1300, 20),
+        "values": _VALUES,
+        "hiss": round(rng.uniform(0.55, 0.7), 2),
+    }
+
+
+def _lost(params: Params) -> str:
+    return f"""
+# Asked for are lost samples of the tones; the recorder's hiss comes on top of everything else.
+GAP, VALUES = {params["gap"]}, {params["values"]}
+hidden = 100 * waves[:, GAP : GAP + VALUES]
+waves = waves + {params["hiss"]} * rng.normal(size=waves.shape)
+waves[:, GAP : GAP + VALUES] = 0
+"""
+
+
+def _draw_beat(rng: Random, ask: Ask) -> dict[str, Any]:
+    return _draw_gap(rng) | {
+        "lowest": rng.randrange(400, 600, 20),
+        "highest": rng.randrange(1300, 1700, 20),
+        "apart": rng.randrange(18, 45, 3),
+    }
+
+
+def _beat_script(params: Params) -> str:
+    return f"""{HEAD}
+# Two tones a fixed number of hertz apart beat against each other, at a height that every recording has of its own.
+height = rng.uniform({params["lowest"]}, {params["highest"]}, (ROWS, 1))
+waves = np.zeros((ROWS, LENGTH))
+for tone in (height, height + {params["apart"]}):
+    waves += rng.uniform(0.6, 1.0, (ROWS, 1)) * np.sin(2 * np.pi * tone * time + rng.uniform(0, 2 * np.pi, (ROWS, 1)))
+waves = loud * waves
+{_lost(params)}"""
+
+
+def _beat_features(params: Params, level: Level) -> str:
+    apart = params["apart"] if level == "full" else 0
+    tones = "(0, APART)" if level == "full" else "(0,)"
+    first, last = 2 * params["lowest"] - 50, 2 * params["highest"] + 50 + 2 * (params["apart"] - apart)
+    return f"""
+APART = {apart}
+# Where a tone, and another so far above it, would be strongest; both are then gone on with through the gap.
+window = np.hanning(waves.shape[1])
+spectrum = np.fft.rfft(waves * window, n={_BINS}, axis=1)
+power = np.abs(spectrum) ** 2
+best = {first} + (power[:, {first}:{last}] + power[:, {first} + 2 * APART : {last} + 2 * APART]).argmax(axis=1)
+lost = np.arange({params["gap"]}, {params["gap"] + params["values"]})
+X = 0
+for more in {tones}:
+    one = best + 2 * more
+    turn = np.exp(2j * np.pi * one[:, None] * lost / {_BINS})
+    X = X + (spectrum[np.arange(len(one)), one][:, None] * turn).real / window.sum()
+"""
+
+
+def _draw_slur(rng: Random, ask: Ask) -> dict[str, Any]:
+    return _draw_gap(rng) | {
+        "lowest": rng.randrange(600, 800, 20),
+        "highest": rng.randrange(1300, 1600, 20),
+        "pace": rng.randrange(1800, 2800, 100) * rng.choice((-1, 1)),
+    }
+
+
+def _slur_script(params: Params) -> str:
+    return f"""{HEAD}
+# A whistle glides at one pace, in hertz a second, through a height that every recording has of its own.
+since = time - {params["gap"]} / RATE
+height = rng.uniform({params["lowest"]}, {params["highest"]}, (ROWS, 1))
+turns = height * since + {params["pace"]} / 2 * since**2
+waves = loud * np.sin(2 * np.pi * turns + rng.uniform(0, 2 * np.pi, (ROWS, 1)))
+{_lost(params)}"""
+
+
+def _slur_features(params: Params, level: Level) -> str:
+    gap, many = params["gap"], params["values"]
+    # Who does not see the glide takes the tone about the gap to be steady.
+    pace, reach = (params["pace"], 900) if level == "full" else (0, 280)
+    first, last = 2 * params["lowest"] - 50, 2 * params["highest"] + 50
+    return f"""
+since = np.arange(-{reach}, {reach}) / 8000
+bend = np.exp(2j * np.pi * {pace} / 2 * since**2)
+window = np.hanning(len(since))
+# Bent straight, the glide is a steady tone: found by its peak, and gone on with through the gap.
+straight = np.fft.fft(waves[:, {gap - reach} : {gap + reach}] * window / bend, n={_BINS}, axis=1)
+best = {first} + np.abs(straight[:, {first}:{last}]).argmax(axis=1)
+lost = np.arange({many})
+turn = np.exp(2j * np.pi * best[:, None] * (lost + {reach}) / {_BINS}) * bend[lost + {reach}]
+X = (straight[np.arange(len(best)), best][:, None] * turn).real / window.sum()
+"""
+
+
+LOST: Final = (
+    Family(
+        name="beating-tones",
+        modality="audio",
+        task_types=("reconstruction",),
+        sentence="Two tones a fixed number of hertz apart beat; both, found in all of the sound, tell what is lost.",
+        draw=_draw_beat,
+        script=_beat_script,
+        features=_beat_features,
+    ),
+    Family(
+        name="steady-glide",
+        modality="audio",
+        task_types=("reconstruction",),
+        sentence="A whistle glides at a fixed pace; its height and phase at the gap, glide removed, tell what is lost.",
+        draw=_draw_slur,
+        script=_slur_script,
+        features=_slur_features,
+    ),
+)
+"""Families of sounds with lost samples: `hidden` is rows by six samples, in hundredths of the full scale."""
