@@ -8,8 +8,8 @@ from sandmle.plugins.llms.offline.roles.families.sound import HEAD
 
 _VALUES: Final = 6
 """Samples asked for."""
-_BINS: Final = 16000
-"""Length of the padded spectra: heights half a hertz apart, so that the phase in the gap is right."""
+_BINS: Final = 8000
+"""Length of the padded spectra: heights a hertz apart, so that the phase in the gap is right."""
 
 
 def _draw_gap(rng: Random) -> dict[str, Any]:
@@ -52,20 +52,27 @@ waves = loud * waves
 def _beat_features(params: Params, level: Level) -> str:
     apart = params["apart"] if level == "full" else 0
     tones = "(0, APART)" if level == "full" else "(0,)"
-    first, last = 2 * params["lowest"] - 50, 2 * params["highest"] + 50 + 2 * (params["apart"] - apart)
+    first, last = params["lowest"] - 25, params["highest"] + 25 + params["apart"] - apart
     return f"""
 APART = {apart}
-# Where a tone, and another so far above it, would be strongest; both are then gone on with through the gap.
-window = np.hanning(waves.shape[1])
-spectrum = np.fft.rfft(waves * window, n={_BINS}, axis=1)
-power = np.abs(spectrum) ** 2
-best = {first} + (power[:, {first}:{last}] + power[:, {first} + 2 * APART : {last} + 2 * APART]).argmax(axis=1)
 lost = np.arange({params["gap"]}, {params["gap"] + params["values"]})
-X = 0
-for more in {tones}:
-    one = best + 2 * more
-    turn = np.exp(2j * np.pi * one[:, None] * lost / {_BINS})
-    X = X + (spectrum[np.arange(len(one)), one][:, None] * turn).real / window.sum()
+window = np.hanning(waves.shape[1])
+
+
+def gone_on(some):
+    # Where a tone, and another so far above it, would be strongest; both are then gone on with through the gap.
+    spectrum = np.fft.rfft(some * window, n={_BINS}, axis=1)
+    power = np.abs(spectrum) ** 2
+    best = {first} + (power[:, {first}:{last}] + power[:, {first} + APART : {last} + APART]).argmax(axis=1)
+    told = 0
+    for one in [best + more for more in {tones}]:
+        turn = np.exp(2j * np.pi * one[:, None] * lost / {_BINS})
+        told = told + (spectrum[np.arange(len(one)), one][:, None] * turn).real / window.sum()
+    return told
+
+
+# A hundred rows at a time: spectra are large.
+X = np.vstack([gone_on(waves[start : start + 100]) for start in range(0, len(waves), 100)])
 """
 
 
@@ -91,17 +98,25 @@ def _slur_features(params: Params, level: Level) -> str:
     gap, many = params["gap"], params["values"]
     # Who does not see the glide takes the tone about the gap to be steady.
     pace, reach = (params["pace"], 900) if level == "full" else (0, 280)
-    first, last = 2 * params["lowest"] - 50, 2 * params["highest"] + 50
+    first, last = params["lowest"] - 25, params["highest"] + 25
     return f"""
+lost = np.arange({many})
 since = np.arange(-{reach}, {reach}) / 8000
 bend = np.exp(2j * np.pi * {pace} / 2 * since**2)
 window = np.hanning(len(since))
-# Bent straight, the glide is a steady tone: found by its peak, and gone on with through the gap.
-straight = np.fft.fft(waves[:, {gap - reach} : {gap + reach}] * window / bend, n={_BINS}, axis=1)
-best = {first} + np.abs(straight[:, {first}:{last}]).argmax(axis=1)
-lost = np.arange({many})
-turn = np.exp(2j * np.pi * best[:, None] * (lost + {reach}) / {_BINS}) * bend[lost + {reach}]
-X = (straight[np.arange(len(best)), best][:, None] * turn).real / window.sum()
+
+
+def gone_on(some):
+    # Bent straight, the glide is a steady tone: found by its peak, and gone on with through the gap.
+    straight = np.fft.fft(some * window / bend, n={_BINS}, axis=1)
+    best = {first} + np.abs(straight[:, {first}:{last}]).argmax(axis=1)
+    turn = np.exp(2j * np.pi * best[:, None] * (lost + {reach}) / {_BINS}) * bend[lost + {reach}]
+    return (straight[np.arange(len(best)), best][:, None] * turn).real / window.sum()
+
+
+# A hundred rows at a time: spectra are large.
+about = waves[:, {gap - reach} : {gap + reach}]
+X = np.vstack([gone_on(about[start : start + 100]) for start in range(0, len(about), 100)])
 """
 
 
