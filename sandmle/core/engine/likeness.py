@@ -62,7 +62,10 @@ def alike_tasks(tasks: Sequence[Task], on_task: Callable[[int], None] = lambda d
     rows: dict[str, frozenset[int]] = {}
     for number, task in enumerate(tasks, 1):
         spec, name = task.spec, task.spec.task_id
-        made[name] = (spec.provenance.seed_id, spec.domain, spec.rule_family, spec.metric.name, spec.noise_families)
+        made[name] = (
+            *(spec.provenance.seed_id, spec.domain, spec.rule_family, spec.metric.name, spec.noise_families),
+            *(spec.submission.target_columns, spec.dna.get("difficulty")),
+        )
         rules[name] = _pieces(_read(task, "private/strategy.json").partition('"hidden_rule"')[2])
         texts[name] = _pieces(task.description)
         rows[name] = _rows(_read(task, "public/train.csv")) | _files(spec.provenance.content_sha256)

@@ -152,11 +152,17 @@ def _near(one: TaskSpec, other: TaskSpec) -> bool:
         other.task_type,
         other.domain.lower(),
     )
-    same_play = (one.metric, one.noise_families) == (other.metric, other.noise_families)
+    same_play = _play(one) == _play(other)
     first, second = _title_words(one.title), _title_words(other.title)
     same_title = len(first & second) / max(1, len(first | second)) >= SIMILAR_TITLE
-    # A mix makes hundreds of tasks of a kind: those of one title are told apart by what they are scored and spoilt by.
+    # A mix makes hundreds of tasks of a kind: those of one title are told apart by how they are played.
     return (same_title and (same_play or "difficulty" not in one.dna)) or (same_make and same_play)
+
+
+def _play(spec: TaskSpec) -> tuple[object, ...]:
+    """What tells tasks of one make apart: by what they are scored and spoilt; in a mix what is asked, and how hard."""
+    asked = (spec.submission.target_columns, spec.dna["difficulty"]) if "difficulty" in spec.dna else ()
+    return (spec.metric, spec.noise_families, *asked)
 
 
 def _title_words(title: str) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sandmle.core.types.synthesis import Evidence, TaskDraft
+from sandmle.core.types.task import TaskSpec
 from sandmle.plugins.synthesizer.checks import CHECKS, run_checks
 from sandmle.plugins.synthesizer.files import read_tables
 from sandmle.plugins.synthesizer.probes import probe
@@ -184,15 +185,38 @@ async def test_the_rows_of_another_task_under_another_title_are_refused(accepted
     assert "train.csv is that of tabular-other-0000" in problem.message
 
 
-async def test_tasks_of_one_title_that_a_mix_made_are_told_apart_by_what_they_are_scored_and_spoilt_by(
-    accepted,
+def with_metric(spec: TaskSpec, name: str) -> TaskSpec:
+    return spec.model_copy(update={"metric": spec.metric.model_copy(update={"name": name})})
+
+
+def with_target(spec: TaskSpec, name: str) -> TaskSpec:
+    return spec.model_copy(update={"submission": spec.submission.model_copy(update={"target_columns": (name,)})})
+
+
+def with_difficulty(spec: TaskSpec, name: str) -> TaskSpec:
+    return spec.model_copy(update={"dna": {**spec.dna, "difficulty": name}})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda spec: with_metric(spec, "mae"),
+        lambda spec: spec.model_copy(update={"noise_families": ("unheard-of",)}),
+        lambda spec: with_target(spec, "hours"),
+        lambda spec: with_difficulty(spec, "hard"),
+    ],
+    ids=["metric", "noise", "target", "difficulty"],
+)
+async def test_tasks_of_one_title_that_a_mix_made_are_told_apart_by_how_they_are_played(
+    accepted, change: Callable[[TaskSpec], TaskSpec]
 ) -> None:
     task, evidence = accepted
-    before = task.spec.model_copy(update={"task_id": "tabular-other-0000"})
-    other = before.model_copy(update={"metric": before.metric.model_copy(update={"name": "mae"})})
-    wished = with_spec(task, dna={**task.spec.dna, "difficulty": "medium"})
-    assert run_checks(wished, replace(evidence, accepted=(other,))) == []
+    wished = replace(task, spec=with_difficulty(task.spec, "medium"))
+    before = wished.spec.model_copy(update={"task_id": "tabular-other-0000"})
+    assert run_checks(wished, replace(evidence, accepted=(change(before),))) == []
     assert [one.check for one in run_checks(wished, replace(evidence, accepted=(before,)))] == ["near-duplicate"]
+    # Without a mix a title is given once.
+    other = with_metric(task.spec.model_copy(update={"task_id": "tabular-other-0000"}), "mae")
     assert [one.check for one in run_checks(task, replace(evidence, accepted=(other,)))] == ["near-duplicate"]
 
 

@@ -1,11 +1,13 @@
 """All rule families: those there were at first, those that came later, and pairs of them by their names."""
 
+from dataclasses import replace
 from typing import Final
 
 from sandmle.plugins.llms.offline.roles.families.compose import AND, composed, fits
 from sandmle.plugins.llms.offline.roles.families.family import Family, Params
 from sandmle.plugins.llms.offline.roles.families.given import GIVEN, given_family
 from sandmle.plugins.llms.offline.roles.families.graph import GRAPH
+from sandmle.plugins.llms.offline.roles.families.histories import HISTORIES
 from sandmle.plugins.llms.offline.roles.families.image import IMAGE
 from sandmle.plugins.llms.offline.roles.families.lost import LOST
 from sandmle.plugins.llms.offline.roles.families.marks import MARKS
@@ -16,9 +18,10 @@ from sandmle.plugins.llms.offline.roles.families.patterns import PATTERNS
 from sandmle.plugins.llms.offline.roles.families.remarks import REMARKS
 from sandmle.plugins.llms.offline.roles.families.restore import RESTORES
 from sandmle.plugins.llms.offline.roles.families.rings import RINGS
-from sandmle.plugins.llms.offline.roles.families.series import FORECASTS, SERIES
+from sandmle.plugins.llms.offline.roles.families.series import SERIES
 from sandmle.plugins.llms.offline.roles.families.shapes import SHAPES
 from sandmle.plugins.llms.offline.roles.families.sound import SOUND
+from sandmle.plugins.llms.offline.roles.families.standouts import STANDOUTS
 from sandmle.plugins.llms.offline.roles.families.text import TEXT
 
 FIRST: Final[tuple[Family, ...]] = (
@@ -32,7 +35,24 @@ FIRST: Final[tuple[Family, ...]] = (
     *PATTERNS,
 )
 """The families that seeds without a difficulty are given: the same seed keeps giving the same task."""
-FAMILIES: Final[tuple[Family, ...]] = (*FIRST, *MARKS, *RESTORES, *GRAPH, *SOUND, *SERIES, *FORECASTS, *RINGS, *LOST)
+_FORECASTS: Final = (*HISTORIES, *STANDOUTS)
+_FILED: Final = tuple(
+    replace(family, name=f"filed-{family.name}", modality="series", parts=("series", "history"))
+    for family in _FORECASTS
+)
+"""The same where a history is a file."""
+FAMILIES: Final[tuple[Family, ...]] = (
+    *FIRST,
+    *MARKS,
+    *RESTORES,
+    *GRAPH,
+    *SOUND,
+    *SERIES,
+    *_FORECASTS,
+    *_FILED,
+    *RINGS,
+    *LOST,
+)
 """Every rule family that stands alone."""
 
 

@@ -1,15 +1,13 @@
-"""Rules over readings in time: how they swing and change, and what they will be; as files or as columns of lags."""
+"""Rules over readings in time, which are files: how they swing and change, and what is missing of them."""
 
 from random import Random
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from sandmle.plugins.llms.offline.roles.families.family import Ask, Family, Level, Params
 
 BOTH: Final = ("classification", "regression")
 STEPS: Final = 64
 """Readings of a series that is described."""
-LAGS: Final = 24
-"""Readings of a history that is to be gone on with."""
 
 _HEAD = f"""
 STEPS = {STEPS}
@@ -204,142 +202,3 @@ SERIES: Final = (
     ),
 )
 """Families over series: `waves` is rows by STEPS, written as one CSV file a row."""
-
-
-def _draw_lagged(rng: Random, ask: Ask) -> dict[str, Any]:
-    period = rng.choice((5, 6, 7, 8))
-    return {
-        "lags": LAGS,
-        "period": period,
-        "season": round(rng.uniform(0.75, 0.9), 2),
-        "grain": round(rng.uniform(0.35, 0.5), 2),
-        "columns": [[f"lag_{lag:02d}", "number", f"the value {lag} steps before"] for lag in range(LAGS, 0, -1)],
-    }
-
-
-def _seasonal_script(params: Params) -> str:
-    return f"""
-LAGS, PERIOD = {params["lags"]}, {params["period"]}
-
-# A pattern of fixed length that differs from row to row; the value to come goes on with it.
-pattern = rng.normal(size=(ROWS, PERIOD))
-level = rng.normal(0, 0.8, (ROWS, 1))
-whole = level + {params["season"]} * pattern[:, np.arange(LAGS + 1) % PERIOD]
-past = whole[:, :LAGS] + {params["grain"]} * rng.normal(size=(ROWS, LAGS))
-signal = whole[:, LAGS]
-"""
-
-
-def _past(params: Params, steps: int) -> str:
-    return f"past[:, {params['lags'] - steps}]"
-
-
-def _seasonal_features(params: Params, level: Level) -> str:
-    seasons = range(params["period"], params["lags"] + 1, params["period"])
-    steps = list(seasons) if level == "full" else list(seasons)[-1:]
-    pieces = [_past(params, one) for one in steps]
-    return f"X = np.column_stack([({' + '.join(pieces)}) / {len(pieces)}, past.mean(axis=1)])\n"
-
-
-def _draw_switch(rng: Random, ask: Ask) -> dict[str, Any]:
-    return _draw_lagged(rng, ask) | {"keep": round(rng.uniform(0.7, 0.85), 2), "cut": round(rng.uniform(-0.2, 0.2), 2)}
-
-
-def _switch_script(params: Params) -> str:
-    return f"""
-LAGS = {params["lags"]}
-
-# Above a level a value keeps close to the one before, below it turns over to the other side.
-past = rng.normal(size=(ROWS, LAGS + 1))
-for at in range(2, LAGS + 1):
-    before = past[:, at - 1]
-    course = np.where(past[:, at - 2] > {params["cut"]}, {params["keep"]} * before, -{params["keep"]} * before)
-    past[:, at] = course + {params["grain"] + 0.2:.2f} * past[:, at]
-signal, past = course, past[:, :LAGS]
-"""
-
-
-def _switch_features(params: Params, level: Level) -> str:
-    last, before = _past(params, 1), _past(params, 2)
-    # Lags are scaled as the target is; the middle of the training values stands for the middle of the process.
-    side = f"np.sign({before} - np.median({before}))" if level == "full" else f"({before} - np.median({before}))"
-    return f"X = np.column_stack([{side} * ({last} - np.median({last})), {last}, {before}])\n"
-
-
-def _draw_bend(rng: Random, ask: Ask) -> dict[str, Any]:
-    return _draw_lagged(rng, ask) | {"ahead": rng.choice((4, 5, 6)), "damping": round(rng.uniform(0.9, 0.95), 2)}
-
-
-def _bend_script(params: Params) -> str:
-    return f"""
-LAGS, AHEAD = {params["lags"]}, {params["ahead"]}
-
-# Every row swings at a rate of its own, and the swing dies down; to come is the value some steps ahead.
-turn = rng.uniform(0.25, 0.9, (ROWS, 1))
-when = np.arange(LAGS + AHEAD)
-whole = {params["damping"]} ** when * np.cos(turn * when + rng.uniform(0, 2 * np.pi, (ROWS, 1)))
-whole *= rng.uniform(0.7, 1.4, (ROWS, 1)) / {params["damping"]} ** LAGS
-past = whole[:, :LAGS] + {params["grain"] * 0.5:.3f} * rng.normal(size=(ROWS, LAGS))
-signal = whole[:, -1]
-"""
-
-
-def _bend_features(params: Params, level: Level) -> str:
-    if level == "partial":
-        return f"X = np.column_stack([past[:, -4:], {_past(params, 1)} * past[:, -2]])\n"
-    return f"""
-# Of every rate that may be, how well a dying swing at that rate goes through the history, and where it leads to.
-flat = past - past.mean()
-when = np.arange({params["lags"]} + {params["ahead"]})
-errors, leads = [], []
-for turn in np.linspace(0.2, 0.95, 40):
-    shape = {params["damping"]} ** when[:, None] * np.column_stack([np.cos(turn * when), np.sin(turn * when)])
-    fit = np.linalg.pinv(shape[: {params["lags"]}]) @ flat.T
-    errors.append(((shape[: {params["lags"]}] @ fit - flat.T) ** 2).sum(axis=0))
-    leads.append(shape[-1] @ fit)
-errors, leads = np.array(errors), np.array(leads)
-weight = np.exp(-(errors - errors.min(axis=0)) / errors.min(axis=0).mean() * 10)
-best = leads[errors.argmin(axis=0), np.arange(len(flat))]
-X = np.column_stack([(weight * leads).sum(axis=0) / weight.sum(axis=0), best])
-"""
-
-
-def _forecasts(modality: Literal["tabular", "series"]) -> tuple[Family, ...]:
-    parts = (modality, "history")
-    prefix = "" if modality == "tabular" else "filed-"
-    return (
-        Family(
-            name=f"{prefix}recurring-pattern",
-            modality=modality,
-            task_types=("forecasting",),
-            sentence="A pattern of fixed length recurs, so that values whole lengths ago tell the next one.",
-            draw=_draw_lagged,
-            script=_seasonal_script,
-            features=_seasonal_features,
-            parts=parts,
-        ),
-        Family(
-            name=f"{prefix}switching-course",
-            modality=modality,
-            task_types=("forecasting",),
-            sentence="The last value keeps its side or turns over, depending on the one before it.",
-            draw=_draw_switch,
-            script=_switch_script,
-            features=_switch_features,
-            parts=parts,
-        ),
-        Family(
-            name=f"{prefix}dying-swing",
-            modality=modality,
-            task_types=("forecasting",),
-            sentence="Every row swings at a rate of its own that dies down; the value some steps ahead is asked for.",
-            draw=_draw_bend,
-            script=_bend_script,
-            features=_bend_features,
-            parts=parts,
-        ),
-    )
-
-
-FORECASTS: Final = (*_forecasts("tabular"), *_forecasts("series"))
-"""Families over histories: `past` is rows by LAGS, and `signal` what comes; as columns of lags, or as files."""
