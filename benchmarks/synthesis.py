@@ -16,6 +16,7 @@ with one and two workers and killed on the way again and again, and must come ou
 import argparse
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ from sandmle.plugins.llms.offline.demonstrator.grid import grid
 
 
 def main() -> None:
-    """Read the command line, make, measure, print and write."""
+    """Read the command line, make, measure, print and write; every part as soon as it is there."""
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     told = _arguments()
     out: Path = told.out
     halves = tuple(make(out, count, told.rng_seed, told.mix, told.workers) for count in (told.n // 2 or 1, told.n))
@@ -54,19 +56,26 @@ def main() -> None:
             f"{one.made} tasks: {one.core_s_per_task:.1f} core seconds each, {one.wall_s:.0f} s, {one.peak_mb:.0f} MB"
         )
     print("\n".join(makeup_lines(makeup, told.mix)))
+    _write(told.json, document)
     if told.played:
         played = _some(tasks, told.played)
         document["agents"] = _agents(played, told.runs)
         document["programs"] = fixed_program(played, grid(), told.workers)
         print("\n".join(fixed_lines(document["programs"])))
+        _write(told.json, document)
     if told.staged:
         document["stages"] = stages(told.beside / "staged", told.staged, told.rng_seed, told.mix)
         print("\n".join(stage_lines(document["stages"])))
+        _write(told.json, document)
     if told.proven:
         document["proof"] = prove(told.beside / "proven", told.proven, told.rng_seed, told.mix, told.kills)
         print("\n".join(proof_lines(document["proof"])))
-    if told.json:
-        told.json.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
+    _write(told.json, document)
+
+
+def _write(path: Path | None, document: dict[str, Any]) -> None:
+    if path:
+        path.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
 
 
 def _arguments() -> argparse.Namespace:
