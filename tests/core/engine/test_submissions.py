@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sandmle.core.engine.answers import AnswerKey, parse_answers
 from sandmle.core.engine.csv_table import MAX_BYTES, InvalidSubmission
-from sandmle.core.engine.submissions import parse_submission
+from sandmle.core.engine.submissions import _any_rows, _plain_rows, parse_submission
 from sandmle.core.errors import TaskError
 from sandmle.core.types.score import Prediction
 from sandmle.core.types.task import SubmissionFormat
@@ -25,6 +25,7 @@ SEVERAL = parse_answers(
     b"id,kind,board\n1,b,private\n2,c,public\n",
     form(Prediction.PROBABILITY, "a", "b", "c", columns=("c", "a", "b")),
 )
+PAIRS = parse_answers(b"id,a,b,board\n1,3,4,private\n2,1,2,public\n", form(Prediction.VALUE, columns=("a", "b")))
 
 
 def test_answers_are_encoded_by_class_and_marked_by_board():
@@ -185,3 +186,55 @@ def test_any_bytes_are_predictions_or_a_reason(content: bytes):
     except InvalidSubmission:
         return
     assert [len(row) for row in rows] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("key", "content"),
+    [
+        (VALUES, b"id,y\n1,0.5\n2,-1e3\n3,+.5"),
+        (LABELS, b"id,y\n1,10\n2,9\n"),
+        (BINARY, b"id,y\n1,0.25\n2,-0.0\n"),
+        (SEVERAL, b"id,c,a,b\n1,0.2,0.2,0.4\n2,0,0,1\n"),
+        (PAIRS, b"id,a,b\n1,30,40\n2,10,25\n"),
+    ],
+)
+def test_a_plain_file_comes_to_the_same_by_columns_as_by_rows(key: AnswerKey, content: bytes):
+    assert _plain_rows(content, key) == _any_rows(content, key)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"id,y\n2,1\n1,0\n3,2\n",
+        b"y,id\n0,1\n1,2\n2,3\n",
+        b"id,y,more\n1,0,0\n2,1,0\n3,2,0\n",
+        b"id,y\n1,0\n2,1,\n3\n",
+        b"id,y\n1,0\n\n2,1\n3,2\n",
+        b"id,y\n1,0\n2,1_0\n3,2\n",
+        b"id,y\n1,0\n2, 1\n3,2\n",
+        b"id,y\n1,0\n2,inf\n3,2\n",
+        b'id,y\n1,0\n2,"1"\n3,2\n',
+        b"id,y\r\n1,0\r\n2,1\r\n3,2\r\n",
+        b"id,y\n1,0\n2,1\x1f\n3,2\n",
+        b"id,y\n1,0\n2,\xd9\xa1\n3,2\n",
+    ],
+)
+def test_whatever_is_not_quite_plain_is_read_row_by_row(content: bytes):
+    assert _plain_rows(content, VALUES) is None
+
+
+_CELLS = st.sampled_from(
+    ["1", "2", "3", "0.5", "1.0", "0", "-0", "a", "yes", "no", "10", "9", "", "1e400", "1_0", " 1"]
+)
+
+
+@given(
+    st.sampled_from([VALUES, LABELS, BINARY, SEVERAL, PAIRS]),
+    st.lists(st.lists(_CELLS, max_size=4), max_size=4),
+    st.sampled_from(["\n", "\r\n", "\n\n"]),
+)
+def test_no_file_is_read_otherwise_for_being_plain(key: AnswerKey, cells: list[list[str]], end: str):
+    header = ["id", *key.form.target_columns]
+    content = end.join(map(",".join, [header, *([name, *row] for name, row in zip(key.ids, cells, strict=False))]))
+    plain = _plain_rows(content.encode(), key)
+    assert plain is None or repr(plain) == repr(_any_rows(content.encode(), key))
