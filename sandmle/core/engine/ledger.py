@@ -60,7 +60,7 @@ class Corpus:
         self.root = root
         self._log = log
         self._lines = list(lines)
-        self._accepted = [(line, read_spec(root / line.task_id)) for line in self._lines if line.task_id]
+        self._accepted = [(line, _to_keep(read_spec(root / line.task_id))) for line in self._lines if line.task_id]
 
     @property
     def lines(self) -> tuple[LedgerLine, ...]:
@@ -69,7 +69,7 @@ class Corpus:
 
     @property
     def accepted(self) -> tuple[TaskSpec, ...]:
-        """The tasks, in the order of their drafts."""
+        """The tasks, in the order of their drafts, without the hashes of files that belong to single rows."""
         return tuple(spec for _, spec in self._accepted)
 
     def titles(self, seed_id: str, below: int) -> tuple[str, ...]:
@@ -94,7 +94,13 @@ class Corpus:
             with boundary(StoreError, f"moving {draft.spec.task_id} into {self.root}"):
                 task.layout.root.rename(self.root / draft.spec.task_id)
                 (self.root / _STAGING).rmdir()
-            self._accepted.append((line, task.spec))
+            self._accepted.append((line, _to_keep(task.spec)))
+
+
+def _to_keep(spec: TaskSpec) -> TaskSpec:
+    """What is held in memory of a task: hashes of a thousand pictures each would fill it, and stand in `task.toml`."""
+    kept = {path: digest for path, digest in spec.provenance.content_sha256.items() if path.count("/") < 2}
+    return spec.model_copy(update={"provenance": spec.provenance.model_copy(update={"content_sha256": kept})})
 
 
 @contextmanager

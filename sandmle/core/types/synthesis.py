@@ -164,6 +164,6 @@ class Evidence:
     cheats: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Cheat (an agent that models nothing) to its score on the private-board rows; none may be worth a medal."""
     accepted: tuple[TaskSpec, ...]
-    """Tasks accepted so far, for the near-duplicate check."""
+    """Tasks accepted so far, for the near-duplicate check; without the hashes of files that belong to single rows."""
     extra: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Room for what a plugin's own role measured."""
