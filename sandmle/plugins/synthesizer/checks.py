@@ -133,7 +133,7 @@ def check_rule_kept(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
 def check_new(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
     rows = sha256(task.public["train.csv"]).hexdigest()
     for other in evidence.accepted:
-        if _near(task.spec, other):
+        if repeats(task.spec, other):
             yield f"it repeats {other.task_id} ({other.title!r})"
             return
         # A script that ignores RNG_SEED draws the same rows again, whatever it calls them.
@@ -142,7 +142,8 @@ def check_new(task: TaskDraft, evidence: Evidence) -> Iterator[str]:
             return
 
 
-def _near(one: TaskSpec, other: TaskSpec) -> bool:
+def repeats(one: TaskSpec, other: TaskSpec) -> bool:
+    """Whether a task is nearly another one: by what it was made from, its rule, its title and how it is played."""
     if one.task_id == other.task_id:
         return True
     if one.rule_family != other.rule_family:

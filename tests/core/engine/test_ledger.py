@@ -6,7 +6,7 @@ import pytest
 
 from sandmle.core.conformance.copying import copying_draft
 from sandmle.core.engine.ledger import LedgerLine, count_rejections, open_corpus, read_ledger
-from sandmle.core.engine.tasks import write_task
+from sandmle.core.engine.tasks import read_spec, write_task
 from sandmle.core.errors import RunError
 from sandmle.core.types.synthesis import TaskDraft
 
@@ -40,6 +40,18 @@ def test_a_committed_task_is_in_sight_and_in_the_ledger(tmp_path: Path) -> None:
         assert corpus.titles("s", below=1) == corpus.titles("other", below=2) == ()
     assert (tmp_path / "A" / "one" / "task.toml").is_file()
     assert [one.index for one in read_ledger(tmp_path / "A")] == [0, 1]
+
+
+def test_hashes_of_single_rows_files_stand_on_disk_and_not_in_memory(tmp_path: Path) -> None:
+    made = draft("one")
+    made = replace(made, public={**made.public, "images/1.png": b"a picture"})
+    with open_corpus(tmp_path, SETTINGS) as corpus:
+        corpus.commit(line(0, "one"), made)
+        (kept,) = corpus.accepted
+    with open_corpus(tmp_path, SETTINGS) as corpus:
+        assert corpus.accepted == (kept,)
+    written = read_spec(tmp_path / "one").provenance.content_sha256
+    assert set(written) - set(kept.provenance.content_sha256) == {"public/images/1.png"}
 
 
 def test_drafts_are_committed_in_index_order_only(tmp_path: Path) -> None:
