@@ -86,7 +86,5 @@ def _spec(index: int, plan: Strategy, dna: Mapping[str, Any]) -> TaskSpec:
 def room_lines(found: Mapping[str, Any]) -> list[str]:
     """The same for a person."""
     shares = ", ".join(f"{share:.3f}" for share in found["near_duplicates"])
-    return [
-        f"{found['tasks']} of {found['asked_for']} tasks planned in {found['drafts']} drafts by {found['rules']} rules",
-        f"  near-duplicates in each tenth of the drafts: {shares}",
-    ]
+    planned = "{tasks} of {asked_for} tasks planned in {drafts} drafts, by {rules} rules".format_map(found)
+    return [planned, f"  near-duplicates in each tenth of the drafts: {shares}"]
