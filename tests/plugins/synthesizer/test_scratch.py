@@ -30,6 +30,22 @@ def test_only_public_files_are_written_and_all_are_of_one_age(tmp_path: Path) ->
     assert left(tmp_path) == []
 
 
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="there are no files in memory here")
+def test_files_are_kept_in_memory_unless_another_folder_was_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with public_folder({"public/train.csv": b"1"}) as public:
+        assert public.is_relative_to(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
+    with public_folder({"public/train.csv": b"1", "private/answers.csv": b"2"}) as public:
+        assert public.is_relative_to("/dev/shm")
+        assert public.parent.stat().st_mode & 0o777 == 0o700
+        assert [path.name for path in public.rglob("*")] == ["train.csv"]
+    assert not public.parent.exists()
+    with public_folder({"public/train.csv": b"1" * (64 * 2**20 + 1)}) as public:
+        assert public.is_relative_to("/tmp")
+
+
 def test_a_failing_block_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), public_folder({}):
         raise RuntimeError
