@@ -97,7 +97,7 @@ waves = loud * np.sin(2 * np.pi * turns + rng.uniform(0, 2 * np.pi, (ROWS, 1)))
 def _slur_features(params: Params, level: Level) -> str:
     gap, many = params["gap"], params["values"]
     # Who does not see the glide takes the tone about the gap to be steady.
-    pace, reach = (params["pace"], 900) if level == "full" else (0, 280)
+    pace, reach = (params["pace"], 900) if level == "full" else (0, 400)
     first, last = params["lowest"] - 25, params["highest"] + 25
     return f"""
 lost = np.arange({many})
