@@ -62,7 +62,7 @@ def _plain_rows(content: bytes, key: AnswerKey) -> tuple[Row, ...] | None:
         return None
     # Counted before anything is taken apart, so that a file of commas or line ends costs no memory.
     ends, commas = content.count(b"\n") - content.endswith(b"\n"), content.count(b",")
-    if ends != len(key.ids) or commas != len(key.form.target_columns) * (ends + 1):
+    if ends != len(key.ids) or not commas or commas != len(key.form.target_columns) * (ends + 1):
         return None
     text = content.decode("ascii").removesuffix("\n")
     lines, width = text.split("\n"), len(needed)
