@@ -1,7 +1,7 @@
 """Folders of public files for sandboxes to look at: gone with their block, or at the next start after a kill.
 
 They are kept in memory where there is room: some disks take longer to make and remove thousands of small files, again
-and again, than a sandbox takes to read them. Whoever chose a folder for temporary files, by TMPDIR, gets that.
+and again, than a sandbox takes to read them. Whoever chose another folder for temporary files, by TMPDIR, gets that.
 """
 
 import fcntl
@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -30,8 +30,22 @@ def public_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
     Args:
         files: path to content; only those under `public/` are written.
     """
-    shown = [content for path, content in files.items() if path.startswith("public/")]
-    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_memory_for(shown)))
+    shown = {path.removeprefix("public/"): content for path, content in files.items() if path.startswith("public/")}
+    memory = _memory_for(shown.values())
+    with ExitStack() as stack:
+        try:
+            public = stack.enter_context(_written(shown, memory))
+        except OSError:
+            if memory is None:
+                raise
+            # Others took the room that there was, which only writing tells.
+            public = stack.enter_context(_written(shown, None))
+        yield public
+
+
+@contextmanager
+def _written(shown: Mapping[str, bytes], place: str | None) -> Iterator[Path]:
+    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     try:
         # The kernel lets go of the lock when its holder dies, however it dies; no number of a process is trusted,
         # since another container may share this folder and number its processes anew.
@@ -39,12 +53,11 @@ def public_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             public = root / "public"
             public.mkdir()
-            for path, content in files.items():
-                if path.startswith("public/"):
-                    target = public / path.removeprefix("public/")
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(content)
-                    os.utime(target, (0, 0))
+            for path, content in shown.items():
+                target = public / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+                os.utime(target, (0, 0))
             yield public
     finally:
         shutil.rmtree(root, ignore_errors=True)

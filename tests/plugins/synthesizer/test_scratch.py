@@ -1,5 +1,6 @@
 """Folders of public files: alike in age, gone with their block, and swept up after a kill."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sandmle.plugins.synthesizer import scratch
 from sandmle.plugins.synthesizer.scratch import PREFIX, public_folder, sweep
 
 
@@ -44,6 +46,27 @@ def test_files_are_kept_in_memory_unless_another_folder_was_chosen(
     assert not public.parent.exists()
     with public_folder({"public/train.csv": b"1" * (64 * 2**20 + 1)}) as public:
         assert public.is_relative_to("/tmp")
+
+
+def test_files_go_to_the_usual_folder_where_memory_runs_full_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    write_bytes = Path.write_bytes
+
+    def write(path: Path, content: bytes) -> int:
+        if path.is_relative_to(memory) and path.name == "2.png":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(scratch, "_memory_for", lambda contents: str(memory))
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with public_folder({"public/images/1.png": b"1", "public/images/2.png": b"2"}) as public:
+        assert left(tmp_path) == [public.parent]
+        assert left(memory) == []
+        assert sorted(path.name for path in (public / "images").iterdir()) == ["1.png", "2.png"]
+    assert left(tmp_path) == []
 
 
 def test_a_failing_block_leaves_nothing(tmp_path: Path) -> None:
