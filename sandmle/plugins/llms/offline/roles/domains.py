@@ -78,9 +78,9 @@ class Story:
     background: str
     """How it has been done so far, and what hangs on doing it better; two sentences."""
     sound: str
-    """What a recording is of: `three tenths of a second of ...` goes before it."""
+    """What a recording is of: `Each row is a recording of three tenths of a second:` goes before it."""
     link: str
-    """When two rows are linked: `they` have something in common."""
+    """When two rows are linked: `a link means that` goes before it."""
     reading: str
     """What is read again and again of one row."""
 
