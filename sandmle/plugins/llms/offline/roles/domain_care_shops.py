@@ -178,7 +178,7 @@ CARE_SHOPS: Final = (
             ("pests", words("aphid thrips whitefly mite scale caterpillar gnat snail")),
             ("watering", words("irrigation dripper wilting hose saturated misting sprinkler drought")),
             ("growth", words("cutting rooting pruning shoot bushy leggy pinching bud")),
-            ("shelf", words("label trolley display barcode offer checkout shelf bouquet")),
+            ("shelf", words("label trolley display barcode offer checkout aisle bouquet")),
         ),
         picture="downward photograph of a potted plant",
     ),

@@ -69,7 +69,7 @@ LATER_STORIES: Final = {
         reading="velocity of the ground",
     ),
     "cell biology": Story(
-        background="A culture is looked at every other day, and a third of them turn out useless on the day of the "
+        background="Cultures are looked at every other day, and a third of them turn out useless on the day of the "
         "experiment. Pictures and protocols of four years are at hand; only their outcome was never set beside them.",
         sound="the shaker of the incubator",
         link="the two dishes come from one flask",
@@ -92,7 +92,7 @@ LATER_STORIES: Final = {
     "software testing": Story(
         background="The whole suite takes two hours, so people merge before it has ended and are sorry afterwards. "
         "Two years of runs were kept, with what broke and who was surprised by it.",
-        sound="the coil of the processor, taken inside of the machine",
+        sound="the coil of the processor, taken inside the machine",
         link="the two changes touch the same file",
         reading="memory used by the run",
     ),
@@ -104,7 +104,7 @@ LATER_STORIES: Final = {
         reading="run time of the query",
     ),
     "computer security": Story(
-        background="The desk's rules raise nine hundred alarms on a day, and its four analysts read sixty. What they "
+        background="The desk's rules raise nine hundred alarms a day, and its four analysts read sixty. What they "
         "found was written down, and so were the incidents that no rule had seen.",
         sound="the keyboard, taken by the microphone of the client",
         link="the two sessions reached the same host",

@@ -64,7 +64,7 @@ WORKS_NATURE: Final = (
             value("burst_kpa | bursting strength, kilopascal | Bursting strength of paper | 310 | 66"),
             value("tear_mn | tearing resistance, millinewton | Tearing resistance of paper | 720 | 160"),
         ),
-        binary=target("web_break | whether the web broke at the printer's | Web breaks of paper | none broke"),
+        binary=target("web_break | what became of the web at the printer's | Web breaks of paper | held broke"),
         several=target("class_given | class given by the bench | Classes of paper reels | first second third pulped"),
         note="shift book entry",
         topics=(
@@ -97,7 +97,7 @@ WORKS_NATURE: Final = (
         values=(
             value("ferment_hours | hours until fermented | Fermentation time of brews | 150 | 34"),
             value("bitterness | bitterness units | Bitterness of brews | 32 | 7"),
-            value("foam_seconds | half life of the foam, seconds | Foam of brews | 230 | 48"),
+            value("foam_seconds | half-life of the foam, seconds | Foam of brews | 230 | 48"),
         ),
         binary=target("taste | verdict of the tasting panel | Panel verdicts on brews | flawed typical"),
         several=target("haze | haze of the finished beer | Haze of brews | brilliant clear hazy cloudy"),
@@ -218,7 +218,7 @@ WORKS_NATURE: Final = (
         purpose="A water utility wants to find leaks and bad water before its customers report them.",
         measures=measures(
             "zone_inflow | water into the zone, cubic metres | 90 | 5200 | 0",
-            "night_flow | flow at three at night, cubic metres per hour | 0.5 | 60 | 1",
+            "night_flow | flow at three in the morning, cubic metres per hour | 0.5 | 60 | 1",
             "mains_pressure | mean pressure in the mains, bar | 1.8 | 8.5 | 2",
             "chlorine | free chlorine, milligrams per litre | 0.05 | 0.9 | 2",
             "main_age | mean age of the mains, years | 2 | 105 | 0",

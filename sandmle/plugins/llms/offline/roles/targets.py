@@ -114,7 +114,7 @@ def _cells(family: Family, domain: Domain, params: Params) -> dict[str, Any]:
             "columns": columns,
         }
     what = "sample" if family.modality == "audio" else "reading"
-    scale = ", in hundredths of the full scale" if family.modality == "audio" else ", times ten"
+    scale = ", one being 90 steps of the file's 16 bits" if family.modality == "audio" else ", times ten"
     columns = [
         [
             f"{what}_{params['gap'] + number}",

@@ -140,4 +140,4 @@ LOST: Final = (
         features=_slur_features,
     ),
 )
-"""Families of sounds with lost samples: `hidden` is rows by six samples, in hundredths of the full scale."""
+"""Families of sounds with lost samples: `hidden` is rows by six samples, 100 being 9000 steps of a file's 16 bits."""
