@@ -13,9 +13,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from sandmle.core.types.synthesis import Strategy
+from sandmle.core.types.synthesis import ColumnPlan, Strategy
 from sandmle.plugins.synthesizer.files import FILE_KINDS, DraftTables, column_of, targets_of
 from sandmle.plugins.synthesizer.tables import Table
+from sandmle.plugins.synthesizer.unseen import unseen_features
 
 CHANCE_SIGMAS: Final = 4.0
 """A correlation below this many standard errors (1/sqrt(rows)) counts as chance: some hundred features times
@@ -46,6 +47,7 @@ def probe(tables: DraftTables, files: Mapping[str, bytes], strategy: Strategy) -
             default=0.0,
         ),
         "duplicate-rows": _duplicates(whole, files, strategy),
+        "unseen": max((_best(_unseen(column, tables), truths) for column in strategy.columns), default=0.0),
     }
     for column in strategy.columns:
         if column.kind in FILE_KINDS:
@@ -58,6 +60,11 @@ def probe(tables: DraftTables, files: Mapping[str, bytes], strategy: Strategy) -
             told = _label_in_text(tables.test.column(column.name), hidden)
             skills["label-in-text"] = max(skills.get("label-in-text", 0.0), told)
     return skills
+
+
+def _unseen(column: ColumnPlan, tables: DraftTables) -> Iterator[tuple[Numbers, Numbers]]:
+    if column.kind in ("text", "category", "number"):
+        yield from unseen_features(column.kind, tables.train.column(column.name), tables.test.column(column.name))
 
 
 def _thinned(tables: DraftTables) -> DraftTables:

@@ -15,6 +15,7 @@ from sandmle.plugins.synthesizer.files import read_tables
 from sandmle.plugins.synthesizer.probes import probe
 from sandmle.plugins.synthesizer.scripts import hashes
 from sandmle.plugins.synthesizer.tables import parse_table
+from sandmle.plugins.synthesizer.unseen import unseen_features
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -323,6 +324,52 @@ async def test_a_column_that_is_the_target_in_disguise_is_found(accepted) -> Non
         for path, targets in {"public/train.csv": known, "public/test.csv": hidden}.items()
     }
     assert probed(task, evidence, files)["column"] > 0.99
+
+
+UNSEEN: dict[str, Callable[[str, bool], str]] = {
+    "a blank at the end": lambda cell, high: cell + " " * high,
+    "a blank at the beginning": lambda cell, high: " " * high + cell,
+    "zeros that change no number": lambda cell, high: f"{float(cell):.{6 + high}f}",
+    "a sign that changes no number": lambda cell, high: cell if cell.startswith("-") or not high else f"+{cell}",
+    "an exponent that changes no number": lambda cell, high: f"{cell}e0" if high else cell,
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "how"),
+    [*(("film", how) for how in UNSEEN), *(("wood", how) for how in UNSEEN if "blank" in how)],
+)
+async def test_what_no_one_sees_in_a_cell_is_found_where_it_goes_with_the_target(
+    accepted, column: str, how: str
+) -> None:
+    task, evidence = accepted
+    wanted = parse_table(generated(task), "public/train.csv").column("minutes")
+    asked = parse_table(generated(task), "private/answers.csv").column("minutes")
+    middle = sorted(map(float, wanted))[len(wanted) // 2]
+
+    def skill(is_high: Callable[[str, int], bool]) -> float:
+        files = {
+            path: changed_column(
+                generated(task)[path],
+                column,
+                lambda row, cell, targets=targets: UNSEEN[how](cell, is_high(targets[row], row)),
+            )
+            for path, targets in {"public/train.csv": wanted, "public/test.csv": asked}.items()
+        }
+        return probed(task, evidence, files)["unseen"]
+
+    assert skill(lambda target, row: float(target) > middle) > 0.5
+    if "sign" not in how:
+        assert skill(lambda target, row: row * 7919 % 3 == 0) == 0.0
+    assert skill(lambda target, row: True) == skill(lambda target, row: False) == 0.0
+
+
+async def test_blanks_are_counted_at_the_ends_of_lines_and_between_words_and_not_where_a_line_is_set_in() -> None:
+    train, test = ["a b", "a  b", "a b \nc", "a\n  b"], ["a b"]
+    counted = [known + asked for known, asked in unseen_features("text", train, test)]
+    assert counted == [(0, 0, 1, 0, 0), (0, 2, 0, 0, 0)]
+    assert list(unseen_features("number", ["3", "-0.5", "1e-07", "", "nan"], ["12.25"])) == []
+    assert list(unseen_features("id", ["1 "], ["1"])) == []
 
 
 async def test_rows_of_train_repeated_in_test_are_counted(accepted) -> None:
