@@ -206,6 +206,11 @@ def planting_scripts() -> dict[str, str]:
             "place = np.argsort(np.argsort(minutes)) * 60 // n\n"
             "features = lambda i: [ids[i], film[i], humidity[i], wood[i] + ' ' * place[i]]",
         ),
+        "hides the answers in zeros": _instead(
+            "features = lambda i: [ids[i], film[i], humidity[i], wood[i]]",
+            "place = np.argsort(np.argsort(minutes)) * 20 // n\n"
+            "features = lambda i: [ids[i], f'{film[i]:.4f}' + '0' * place[i], humidity[i], wood[i]]",
+        ),
         "repeats rows of test in train": _instead(
             "clean = 40 + 3 * film",
             "for x in (film, humidity, wood):\n"
