@@ -1,7 +1,7 @@
 """How many different tasks a mix has room for: plans alone, of which no data is drawn, and the near-duplicate check."""
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -47,7 +47,7 @@ def room(count: int, rng_seed: int, mix: str, share: float) -> dict[str, Any]:
         plan = Strategy.model_validate_json(play(role.prompt(dossier)))
         spec = _spec(index, plan, seed.dna)
         passes = chance.random() < share
-        repeated.append(passes and any(repeats(spec, other) for other in by_rule[plan.rule_family]))
+        repeated.append(passes and any(repeats(spec, other) for other in by_rule.get(plan.rule_family, ())))
         became.append(passes and not repeated[-1])
         if became[-1]:
             by_rule[plan.rule_family].append(spec)
@@ -60,7 +60,7 @@ def room(count: int, rng_seed: int, mix: str, share: float) -> dict[str, Any]:
         "drafts": len(became),
         "near_duplicates": shares,
         "rules": len(by_rule),
-        "most_of_one_rule": max(Counter({name: len(one) for name, one in by_rule.items()}).values()),
+        "most_of_one_rule": max(map(len, by_rule.values()), default=0),
     }
 
 
