@@ -53,7 +53,7 @@ def _switch_features(params: Params, level: Level) -> str:
 
 
 def _draw_bend(rng: Random, ask: Ask) -> dict[str, Any]:
-    return draw_lagged(rng, ask) | {"ahead": rng.choice((4, 5, 6)), "damping": round(rng.uniform(0.9, 0.95), 2)}
+    return draw_lagged(rng, ask) | {"ahead": rng.choice((4, 5, 6)), "damping": round(rng.uniform(0.97, 0.99), 3)}
 
 
 def _bend_script(params: Params) -> str:
