@@ -60,7 +60,6 @@ def room(count: int, rng_seed: int, mix: str, share: float) -> dict[str, Any]:
         "drafts": len(became),
         "near_duplicates": shares,
         "rules": len(by_rule),
-        "most_of_one_rule": max(map(len, by_rule.values()), default=0),
     }
 
 
