@@ -228,6 +228,7 @@ train, test = frame.iloc[train_order], frame.iloc[test_order]
 def _frame(plan: Plan, family: Family) -> str:
     """Lines that make `frame` of what the rows consist of, and write the files that belong to them."""
     shown, material = list(plan.names("number", "category")), family.material
+    floor = "# No reading can be below zero.\npast = np.maximum(past, 0)\n\n" if plan.history else ""
     body = ""
     if "tabular" in material:
         histories = f"frame = pd.DataFrame(past.round(3), columns={shown!r})\n"
@@ -239,7 +240,7 @@ def _frame(plan: Plan, family: Family) -> str:
             )
             # Pictures are made before the frame that names them.
             body += writing.replace("FRAME", column).replace("READINGS", "past" if plan.history else "waves")
-    return body + (_EDGES if "graph" in material else "")
+    return floor + body + (_EDGES if "graph" in material else "")
 
 
 _CELLS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(

@@ -162,7 +162,6 @@ class _Draft:
             self.rng,
             classes=ask.classes,
             minority=self._number("minority_share", 0.42),
-            told=self.difficulty is not None,
         )
         noise = self._noise(params, target)
         if self.difficulty is not None:

@@ -1,6 +1,6 @@
 """What is to be predicted: the target column or columns of a draft, with all that a generator needs to know of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from random import Random
 from typing import Any, Final
 
@@ -41,7 +41,6 @@ def draw_target(
     *,
     classes: int,
     minority: float,
-    told: bool,
 ) -> dict[str, Any]:
     """Draw the target of a task of any type.
 
@@ -54,7 +53,6 @@ def draw_target(
         rng: the draw.
         classes: classes wanted.
         minority: share of the rarer of two classes.
-        told: as in a scenario; without it, a title has the plurals that it had at first.
 
     Returns:
         `name`, `meaning`, `title`, and what the type needs: `classes` and `shares`, `middle` and `spread`, or `columns`
@@ -71,7 +69,7 @@ def draw_target(
     if task_type == "reconstruction":
         return _cells(family, domain, params)
     if not family.ordered:
-        return _kinds(family, domain, params, rng, plural if told else "{}s".format)
+        return _kinds(family, domain, params, rng)
     return _classes(metric, domain, classes, minority)
 
 
@@ -140,19 +138,21 @@ def _classes(metric: str, domain: Domain, count: int, minority: float) -> dict[s
     return named | {"classes": list(chosen.classes[:count]), "shares": [round(1 / count, 4)] * count}
 
 
-def _kinds(family: Family, domain: Domain, params: Params, rng: Random, many: Callable[[str], str]) -> dict[str, Any]:
+def _kinds(family: Family, domain: Domain, params: Params, rng: Random) -> dict[str, Any]:
     """A target whose classes are given by the rule itself: topics, groups of endings, motifs, circles."""
     row = domain.note if family.modality == "text" else "picture"
     if "topics" in params:
         classes = list(params["topics"])
-        return _named("desk", f"desk that has to deal with the {row}", f"Routing of {many(row)}", classes)
+        return _named("desk", f"desk that has to deal with the {row}", f"Routing of {plural(row)}", classes)
     if "circles" in params:
         classes = rng.sample(["north", "river", "hill", "harbour", "old-town"], params["circles"])
-        return _named("circle", f"circle to which the {domain.row} belongs", f"Circles of {many(domain.row)}", classes)
+        return _named(
+            "circle", f"circle to which the {domain.row} belongs", f"Circles of {plural(domain.row)}", classes
+        )
     count = len(params["endings"] if "endings" in params else params["glyphs"])
     classes = rng.sample(["alder", "birch", "cedar", "dahlia", "elder", "fir"], count)
     if "endings" in params:
-        return _named("maker", f"maker of the parts named in the {row}", f"Part makers in {many(row)}", classes)
+        return _named("maker", f"maker of the parts named in the {row}", f"Part makers in {plural(row)}", classes)
     return _named("origin", "code name of the origin given by an expert", "Origin of pictures", classes)
 
 

@@ -81,6 +81,17 @@ def test_every_later_noise_leaves_a_draft_sound(noise: str, tmp_path: Path) -> N
     sound(make_draft(dossier, tmp_path))
 
 
+@pytest.mark.parametrize("name", ["long-stay", "filed-dying-swing"])
+def test_no_reading_of_a_history_is_below_zero_whatever_noise_lies_over_it(name: str, tmp_path: Path) -> None:
+    spiky = find_later(name, "forecasting", lambda plan: "spikes" in plan["noise_families"], "hard")
+    files = make_draft(next(spiky), tmp_path).files
+    tables = [path for path in files if path == "public/train.csv" or path.startswith("public/series/")]
+    rows = [row for path in tables for row in csv.DictReader(io.StringIO(files[path].decode()))]
+    readings = [float(row[column]) for row in rows for column in row if column.startswith(("lag_", "reading"))]
+    assert len(readings) > 1000
+    assert min(readings) == 0
+
+
 @pytest.mark.parametrize("metric", sorted({name for names in METRICS_BY_TASK_TYPE.values() for name in names}))
 def test_every_metric_of_the_catalogue_is_drawn_where_it_suits(metric: str) -> None:
     task_type = next(one for one, names in METRICS_BY_TASK_TYPE.items() if metric in names)

@@ -4,7 +4,12 @@ from random import Random
 from typing import Any, Final
 
 from sandmle.plugins.llms.offline.roles.families.family import Ask, Family, Level, Params
-from sandmle.plugins.llms.offline.roles.families.lags import MATERIAL, draw_lagged, past
+from sandmle.plugins.llms.offline.roles.families.lags import MATERIAL, draw_grain, lagged, past
+
+
+def _draw_seasonal(rng: Random, ask: Ask) -> dict[str, Any]:
+    period, season = rng.choice((5, 6, 7, 8)), round(rng.uniform(0.75, 0.9), 2)
+    return lagged() | {"period": period, "season": season, "grain": draw_grain(rng)}
 
 
 def _seasonal_script(params: Params) -> str:
@@ -28,7 +33,11 @@ def _seasonal_features(params: Params, level: Level) -> str:
 
 
 def _draw_switch(rng: Random, ask: Ask) -> dict[str, Any]:
-    return draw_lagged(rng, ask) | {"keep": round(rng.uniform(0.7, 0.85), 2), "cut": round(rng.uniform(-0.2, 0.2), 2)}
+    return lagged() | {
+        "grain": draw_grain(rng),
+        "keep": round(rng.uniform(0.7, 0.85), 2),
+        "cut": round(rng.uniform(-0.2, 0.2), 2),
+    }
 
 
 def _switch_script(params: Params) -> str:
@@ -53,7 +62,11 @@ def _switch_features(params: Params, level: Level) -> str:
 
 
 def _draw_bend(rng: Random, ask: Ask) -> dict[str, Any]:
-    return draw_lagged(rng, ask) | {"ahead": rng.choice((4, 5, 6)), "damping": round(rng.uniform(0.97, 0.99), 3)}
+    return lagged() | {
+        "grain": draw_grain(rng),
+        "ahead": rng.choice((4, 5, 6)),
+        "damping": round(rng.uniform(0.97, 0.99), 3),
+    }
 
 
 def _bend_script(params: Params) -> str:
@@ -96,7 +109,7 @@ HISTORIES: Final = (
         modality="tabular",
         task_types=("forecasting",),
         sentence="A pattern of fixed length recurs, so that values whole lengths ago tell the next one.",
-        draw=draw_lagged,
+        draw=_draw_seasonal,
         script=_seasonal_script,
         features=_seasonal_features,
         parts=MATERIAL,

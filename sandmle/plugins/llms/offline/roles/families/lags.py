@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any, Final
 
-from sandmle.plugins.llms.offline.roles.families.family import Ask, Params
+from sandmle.plugins.llms.offline.roles.families.family import Params
 from sandmle.plugins.llms.offline.roles.families.table import PLAIN_SHARE
 
 LAGS: Final = 24
@@ -12,16 +12,17 @@ MATERIAL: Final = ("tabular", "history")
 """What a row consists of: `past` is rows by LAGS, and `signal` what comes."""
 
 
-def draw_lagged(rng: Random, ask: Ask) -> dict[str, Any]:
+def lagged() -> dict[str, Any]:
     """Parameters that every family of histories has."""
-    period = rng.choice((5, 6, 7, 8))
     return {
         "lags": LAGS,
-        "period": period,
-        "season": round(rng.uniform(0.75, 0.9), 2),
-        "grain": round(rng.uniform(0.35, 0.5), 2),
         "columns": [[f"lag_{lag:02d}", "number", f"the value {lag} steps before"] for lag in range(LAGS, 0, -1)],
     }
+
+
+def draw_grain(rng: Random) -> float:
+    """How far single readings lie off the law of a history, in its own scale."""
+    return round(rng.uniform(0.35, 0.5), 2)
 
 
 def past(params: Params, steps: int) -> str:
@@ -29,9 +30,9 @@ def past(params: Params, steps: int) -> str:
     return f"past[:, {params['lags'] - steps}]"
 
 
-def draw_read_off(rng: Random, ask: Ask) -> dict[str, Any]:
+def read_off() -> dict[str, Any]:
     """Parameters of a family that reads its rule off the history, beside a part that the latest values tell."""
-    return draw_lagged(rng, ask) | {"plain": [f"lag_{lag:02d}" for lag in (1, 2, 3)], "share": PLAIN_SHARE}
+    return lagged() | {"plain": [f"lag_{lag:02d}" for lag in (1, 2, 3)], "share": PLAIN_SHARE}
 
 
 def read_off_script(params: Params, course: str, rule: str, comment: str) -> str:

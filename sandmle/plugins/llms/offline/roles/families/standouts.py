@@ -6,8 +6,8 @@ from typing import Any, Final
 from sandmle.plugins.llms.offline.roles.families.family import Ask, Family, Level, Params
 from sandmle.plugins.llms.offline.roles.families.lags import (
     MATERIAL,
-    draw_read_off,
     past,
+    read_off,
     read_off_features,
     read_off_script,
 )
@@ -24,7 +24,7 @@ def _kept(params: Params) -> str:
 
 
 def _draw_extremes(rng: Random, ask: Ask) -> dict[str, Any]:
-    return draw_read_off(rng, ask) | {
+    return read_off() | {
         "window": rng.choice((7, 8, 9, 10)),
         "highest": round(rng.uniform(0.9, 1.2), 2),
         "lowest": round(rng.uniform(-0.7, -0.4), 2),
@@ -48,7 +48,7 @@ def _extremes_features(params: Params, level: Level) -> str:
 
 
 def _draw_stay(rng: Random, ask: Ask) -> dict[str, Any]:
-    return draw_read_off(rng, ask) | {"keep": round(rng.uniform(0.72, 0.84), 2), "longest": rng.choice((8, 9, 10))}
+    return read_off() | {"keep": round(rng.uniform(0.72, 0.84), 2), "longest": rng.choice((8, 9, 10))}
 
 
 def _stay_script(params: Params) -> str:
@@ -73,7 +73,7 @@ stay = (np.cumprod(above[:, ::-1] == above[:, -1:], axis=1)).sum(axis=1).clip(ma
 
 def _draw_joint(rng: Random, ask: Ask) -> dict[str, Any]:
     one, other = sorted(rng.sample(range(4, 13), 2))
-    return draw_read_off(rng, ask) | {"steps": [one, other], "keep": round(rng.uniform(0.1, 0.3), 2)}
+    return read_off() | {"steps": [one, other], "keep": round(rng.uniform(0.1, 0.3), 2)}
 
 
 def _joint_script(params: Params) -> str:
@@ -94,7 +94,7 @@ def _joint_features(params: Params, level: Level) -> str:
 
 
 def _draw_restless(rng: Random, ask: Ask) -> dict[str, Any]:
-    return draw_read_off(rng, ask) | {"window": rng.choice((8, 9, 10)), "keep": 0.0}
+    return read_off() | {"window": rng.choice((8, 9, 10))}
 
 
 def _restless_script(params: Params) -> str:
@@ -110,7 +110,7 @@ def _restless_features(params: Params, level: Level) -> str:
 
 
 def _draw_peak(rng: Random, ask: Ask) -> dict[str, Any]:
-    return draw_read_off(rng, ask) | {"window": rng.choice((12, 14, 16)), "keep": round(rng.uniform(0.3, 0.5), 2)}
+    return read_off() | {"window": rng.choice((12, 14, 16)), "keep": round(rng.uniform(0.3, 0.5), 2)}
 
 
 def _peak_script(params: Params) -> str:
