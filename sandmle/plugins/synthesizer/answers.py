@@ -16,6 +16,8 @@ MAX_REPLY_CHARACTERS: Final = 2**20
 _MAX_OPENINGS: Final = 200
 """Braces tried as the start of an object: prose holds some, and a hostile reply could hold millions."""
 _MAX_COMPLAINTS: Final = 8
+_QUOTED: Final = 160
+"""Characters of a reply that says why it holds no object."""
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -30,9 +32,13 @@ def parse_answer(text: str, answer_type: type[Answer]) -> Answer:
         raise FaultError(f"the reply has {len(text)} characters; at most {MAX_REPLY_CHARACTERS} are read")
     # Behind the last end of a thought nothing is one: to look there again from every beginning would take long.
     thought = text.rfind(_THOUGHT) + len(_THOUGHT) if _THOUGHT in text else 0
-    found = _find_object((_THINKING.sub("", text[:thought]) + text[thought:]).strip())
+    said = (_THINKING.sub("", text[:thought]) + text[thought:]).strip()
+    found = _find_object(said)
     if found is None:
-        raise FaultError("the reply holds no JSON object; answer with exactly one, with every brace and quote closed")
+        begin = f" (it begins with {' '.join(said[:_QUOTED].split())!r})" if said else ""
+        raise FaultError(
+            f"the reply holds no JSON object{begin}; answer with exactly one, with every brace and quote closed"
+        )
     try:
         json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError as problem:

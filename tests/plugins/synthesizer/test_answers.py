@@ -38,7 +38,7 @@ def test_line_breaks_inside_strings_are_taken() -> None:
     ("reply", "complaint"),
     [
         ("", "no JSON object"),
-        ("I cannot help with that.", "no JSON object"),
+        ("<think>Hm {</think> I cannot\nhelp with that.", "no JSON object .it begins with 'I cannot help with that.'"),
         ("[1, 2]", "no JSON object"),
         ('{"script": "cut off', "no JSON object"),
         ("{" * 100_000, "no JSON object"),

@@ -44,6 +44,8 @@ def _signal_views(facts: Facts, rich: bool) -> list[tuple[str, str]]:
     if facts.series_column or facts.several:
         # Readings one by one, for what depends on their place.
         views.append(("dense", 'views["dense"] = (signals, signals_test)'))
+    if rich and facts.several and facts.regression:
+        views.append(("near", 'views["near"] = around_gap(signals, signals_test, reach=400, order=32)'))
     return views
 
 

@@ -77,3 +77,19 @@ def test_the_middle_agent_reads_every_kind_and_hands_in_something_valid(
 ) -> None:
     draft = make_draft(next(find_later(name, task_type, lambda plan: True, "easy")), tmp_path)
     private_score(draft, strong(draft, search=False))
+
+
+@pytest.mark.parametrize("name", ["beating-tones", "steady-glide"])
+def test_the_strong_agent_goes_on_into_a_gap_better_than_the_middle_one(name: str, tmp_path: Path) -> None:
+    draft = make_draft(next(find_later(name, "reconstruction", lambda plan: True, "easy")), tmp_path)
+    better = METRICS[draft.strategy.metric].direction.better
+    best, middle = (private_score(draft, strong(draft, search=search)) for search in (True, False))
+    assert better(best, middle)
+
+
+def test_the_middle_agent_hears_how_high_a_tone_is(tmp_path: Path) -> None:
+    draft = make_draft(next(find_later("pitch-height", "classification", lambda plan: True, "easy")), tmp_path)
+    better = METRICS[draft.strategy.metric].direction.better
+    middle = private_score(draft, strong(draft, search=False))
+    assert better(middle, private_score(draft, draft.files["public/sample_submission.csv"]))
+    assert better(middle, private_score(draft, weak(draft)))

@@ -33,11 +33,44 @@ def same_length(found: list[Array]) -> Array:
 
 
 def plain_signal(signals: Array) -> Array:
-    """Level, spread and the course in a few pieces."""
+    """Level, spread and the course in a few pieces, and how often each half of it crosses its level."""
     edges = np.linspace(0, signals.shape[1], 13).astype(int)
     pieces = [signals[:, a:b] for a, b in pairwise(edges)]
     means, spreads = [one.mean(axis=1) for one in pieces], [one.std(axis=1) for one in pieces]
-    return np.column_stack([signals.mean(axis=1), signals.std(axis=1), *means, *spreads])
+    sides = np.sign(signals - signals.mean(axis=1, keepdims=True))
+    crossings = [(np.diff(half, axis=1) != 0).mean(axis=1) for half in np.array_split(sides, 2, axis=1)]
+    return np.column_stack([signals.mean(axis=1), signals.std(axis=1), *means, *spreads, *crossings])
+
+
+def around_gap(signals: Array, others: Array, reach: int, order: int) -> tuple[Array, Array]:
+    """Of both tables what was lost, where hardly a row of the first differs, as each row itself would go on.
+
+    Every sample is told by those before it as well as can be, row by row (linear prediction); by that the samples
+    before the gap go on into it, and those behind it back: (rows, twice the lost samples).
+    """
+    spread = np.diff(np.quantile(signals, (0.2, 0.8), axis=0), axis=0)[0]
+    lost = np.flatnonzero(spread < 0.3 * np.median(spread))
+    if not len(lost) or lost[0] < 2 * order or signals.shape[1] - lost[-1] < 2 * order:
+        return signals[:, :1], others[:, :1]
+    found = []
+    for table in (signals, others):
+        before = table[:, max(0, lost[0] - reach) : lost[0]]
+        behind = table[:, lost[-1] + 1 : lost[-1] + 1 + reach][:, ::-1]
+        sides = [[go_on(row, len(lost), order) for row in side] for side in (before, behind)]
+        found.append(np.hstack([np.array(sides[0]), np.array(sides[1])[:, ::-1]]))
+    return found[0], found[1]
+
+
+def go_on(row: Array, steps: int, order: int) -> Array:
+    """The next `steps` samples of a row by linear prediction from the `order` before each."""
+    windows = np.lib.stride_tricks.sliding_window_view(row, order + 1)
+    past, come = windows[:, :-1], windows[:, -1]
+    normal = past.T @ past
+    weights = np.linalg.solve(normal + (1e-3 * np.trace(normal) / order + 1e-12) * np.eye(order), past.T @ come)
+    known = list(row[-order:])
+    for _ in range(steps):
+        known.append(float(np.dot(weights, known[-order:])))
+    return np.array(known[order:]).clip(row.min(), row.max())
 
 
 def rich_signal(signals: Array) -> Array:
