@@ -31,6 +31,7 @@ from synthesis_parts.stages import stage_lines, stages
 
 from sandmle.core.engine.corpus_makeup import makeup_lines, makeup_of
 from sandmle.core.engine.likeness import alike_tasks
+from sandmle.core.engine.settings import SynthesisSettings
 from sandmle.core.engine.tasks import Task, list_tasks
 from sandmle.plugins.llms.offline.demonstrator.drawings import write_drawings
 from sandmle.plugins.llms.offline.demonstrator.grid import grid
@@ -97,7 +98,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("-n", type=int, default=912, help="tasks to make")
     parser.add_argument("--mix", default="paper")
     parser.add_argument("--rng-seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=SynthesisSettings().workers, help="drafts under way at once")
     parser.add_argument("--out", type=Path, default=Path("synthesis-corpus"))
     parser.add_argument("--runs", type=Path, default=Path("synthesis-runs"), help="where the agents' episodes go")
     parser.add_argument("--plots", type=Path, default=Path("synthesis-plots"))
