@@ -13,7 +13,7 @@ from sandmle.plugins.llms.offline.demonstrator.stats import Choice, corpus_stats
 
 
 def fixed_program(tasks: Sequence[Task], programs: Sequence[Program], workers: int) -> dict[str, Any]:
-    """Run every program on every task; what `stats.jsonl` beside the tasks holds is not run again.
+    """Run every program on every task; what `.stats.jsonl` beside the tasks holds is not run again.
 
     Returns:
         What `sandmle tasks stats --json` says of programs, chosen on these very tasks, which flatters the fixed ones;

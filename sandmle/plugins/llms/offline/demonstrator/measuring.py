@@ -1,6 +1,6 @@
 """Runs the grid on task directories: one sandboxed session per task, public files only, every result stored.
 
-Results lie beside the task directories as `stats.jsonl`, one line per task and program, found again by the hashes
+Results lie beside the task directories as `.stats.jsonl`, one line per task and program, found again by the hashes
 of both: the same call goes on where it was stopped, and a changed task or program is measured anew.
 """
 
@@ -27,7 +27,8 @@ from sandmle.core.types.score import Medal
 from sandmle.plugins.llms.offline.demonstrator.grid import program_sha256
 from sandmle.plugins.llms.offline.demonstrator.programs import Program
 
-STATS: Final = "stats.jsonl"
+STATS: Final = ".stats.jsonl"
+"""Hidden, so that it is no part of a corpus that its manifest has to name."""
 PROGRAM_TIMEOUT_S: Final = 60.0
 """Far above what a program needs: running out of it would make results depend on load."""
 CLOSE_DEADLINE_S: Final = 30.0
@@ -65,7 +66,7 @@ async def measure(
     workers: int = 2,
     on_task: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Result]:
-    """Measure `programs` on `tasks`; what the `stats.jsonl` beside a task holds already is not run again.
+    """Measure `programs` on `tasks`; what the `.stats.jsonl` beside a task holds already is not run again.
 
     Args:
         toolkit: `synthesis.sandbox` says where programs run.

@@ -40,6 +40,8 @@ async def test_programs_run_are_graded_and_are_not_run_again(toolkit, parabola, 
     assert (by_name[FAILS.name].ran, by_name[FAILS.name].valid, by_name[FAILS.name].human_rank) == (False, False, 0.0)
     assert told == [(1, 1)]
 
+    # What is seen of a corpus is what its manifest names.
+    assert [path.name for path in (tmp_path / "tasks").iterdir() if not path.name.startswith(".")] == ["parabola"]
     stats = tmp_path / "tasks" / STATS
     lines = stats.read_bytes()
     assert await measure(toolkit, tasks, [GOOD, FAILS, PLAIN]) == results
