@@ -3,7 +3,7 @@
 Commands of a plugin family stand beside that family and come in by `sandmle_register_commands`.
 Exit codes: 0 done; 1 problems were found in what was checked; 2 wrong usage, configuration or input;
 3 stopped short of what was asked for (the message says why, and the same command goes on);
-4 the machinery failed; 5 a plugin failed; 130 interrupted.
+4 the machinery failed; 5 a plugin failed; 130 interrupted twice.
 """
 
 import errno

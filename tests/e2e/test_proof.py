@@ -88,5 +88,18 @@ def test_a_corpus_is_made_anew_and_a_board_that_was_touched_up_is_found(sandmle,
     found = json.loads(sandmle("tasks", "verify", copy, "--regenerate", "--json", code=1).stdout)
     assert found["regenerated"] is False
     assert [(one["task"], one["check"]) for one in found["problems"]] == [(task.name, "content-hash")]
+    assert "none made anew because of what was found" in sandmle("tasks", "verify", copy, "--regenerate", code=1).stdout
     refused = sandmle("tasks", "verify", task, "--manifest-sha256", "0" * 64, code=2)
     assert "hash is of a whole corpus" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--manifest-sha256", ""], "64 hexadecimal digits"),
+        (["--manifest-sha256", "abc"], "64 hexadecimal digits"),
+        (["--set", "nonsense.key=1"], "nonsense"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused_before_anything_is_read(sandmle, corpus, words, said):
+    assert said in sandmle("tasks", "verify", corpus, *words, code=2).stderr

@@ -167,7 +167,7 @@ def _top_level(root: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
     for name in names:
         # A lock, kept replies, a draft that was under way: no reader of a corpus looks at what is hidden.
         if name not in manifest.tasks and name not in _OWN_FILES and not name.startswith("."):
-            yield name, f"{root / name} is not in the manifest"
+            yield name, f"{root / name} is not in the manifest: it is no part of the corpus, move it out"
 
 
 def _records(root: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:

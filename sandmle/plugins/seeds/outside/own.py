@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import numpy as np
@@ -19,11 +20,11 @@ from sandmle.core.engine.file_trees import read_regular
 from sandmle.core.errors import PluginError, TaskError
 from sandmle.core.types.metrics import METRICS
 from sandmle.core.types.synthesis import Seed
-from sandmle.plugins.seeds.measure import table_dna
+from sandmle.plugins.seeds.measure import FEW_VALUES, table_dna
 from sandmle.plugins.seeds.outside.arff import read_arff
 from sandmle.plugins.seeds.outside.config import FolderConfig
-from sandmle.plugins.seeds.owndata.reading import Table, Wish, read_table
-from sandmle.plugins.seeds.realdata.columns import encode_columns
+from sandmle.plugins.seeds.owndata.reading import Table, Wish, read_header, read_table
+from sandmle.plugins.seeds.realdata.columns import encode_columns, is_missing, number_of
 
 MAX_DESCRIPTION_BYTES: Final = 2**20
 MOST_ROWS: Final = 5000
@@ -47,7 +48,7 @@ class OwnSeeds:
             PluginError: there is none, or one cannot be measured; the message stays on this machine.
         """
         try:
-            return [_seed(table) for table in map(self._table, self._files())]
+            return [_seed(path, self._table(path)) for path in self._files()]
         except TaskError as problem:
             raise PluginError(f"{problem}; mend the file, or name others in plugin.seeds") from problem
 
@@ -55,7 +56,9 @@ class OwnSeeds:
         path = self.config.path
         if path.is_file():
             return [path]
-        found = sorted(one for one in path.glob("*") if one.suffix.lower() == self.suffix) if path.is_dir() else []
+        if not path.is_dir():
+            raise TaskError(f"{path} is no folder and no file")
+        found = sorted(one for one in path.glob("*") if one.suffix.lower() == self.suffix and one.is_file())
         if not found:
             raise TaskError(f"{path} holds no {self.suffix} file")
         return found
@@ -70,15 +73,17 @@ class OwnSeeds:
         return _arff_table(path, wish) if path.suffix.lower() == _ARFF else read_table(path, wish)
 
 
-def _seed(table: Table) -> Seed:
+def _seed(path: Path, table: Table) -> Seed:
     step = max(1, len(table.rows) // MOST_ROWS)
     rows, target = table.rows[::step], np.array(table.target[::step])
     encoded, _ = encode_columns(rows, rows[:1])
     values = target.astype(float) if table.task_type == "regression" else target
     numbered = values if table.task_type == "regression" else np.unique(values, return_inverse=True)[1]
-    figures = {**table_dna(encoded, numbered, table.task_type), "rows": len(table.rows), "columns": len(table.header)}
+    figures = {**table_dna(encoded, numbered, table.task_type), "rows": len(table.rows), **_kinds_of_columns(rows)}
+    # A table may be there in both forms, which are two seeds.
+    name = path.name if path.suffix.lower() == _ARFF else path.stem
     return Seed(
-        seed_id=f"own-{sha256(table.name.encode()).hexdigest()[:8]}",
+        seed_id=f"own-{sha256(name.encode()).hexdigest()[:8]}",
         title=f"A table of the user's own, for {table.task_type}",
         modality="tabular",
         task_type=table.task_type,
@@ -86,6 +91,18 @@ def _seed(table: Table) -> Seed:
         dna=figures,
         source="measured on this machine; the data stays there",
     )
+
+
+def _kinds_of_columns(rows: Sequence[Sequence[str]]) -> dict[str, int]:
+    """Counts of the columns as they stand in the file, where words are one column and not one for each word."""
+    told = [{cell.strip() for cell in column if not is_missing(cell)} for column in zip(*rows, strict=True)]
+    categorical = sum(len(cells) <= FEW_VALUES or None in map(number_of, cells) for cells in told)
+    return {
+        "columns": len(told),
+        "numeric_columns": len(told) - categorical,
+        "categorical_columns": categorical,
+        "median_cardinality": int(median(map(len, told))),
+    }
 
 
 def _description(path: Path) -> str:
@@ -98,11 +115,9 @@ def _description(path: Path) -> str:
 
 
 def _header(path: Path) -> list[str]:
-    """Names of the columns, as far as they can be read; whether the file is one shows when it is read whole."""
     if path.suffix.lower() == _ARFF:
         return [one.name for one in read_arff(path).attributes]
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return [cell.strip() for cell in re.split(r"[,;\t|]", file.readline(MAX_DESCRIPTION_BYTES).strip())]
+    return read_header(path)
 
 
 def _target_told(description: str, header: Sequence[str]) -> str:

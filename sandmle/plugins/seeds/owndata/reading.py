@@ -83,7 +83,16 @@ def read_table(path: Path, wish: Wish) -> Table:
     )
 
 
-def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
+def read_header(path: Path) -> list[str]:
+    """Names of the columns of a file.
+
+    Raises:
+        TaskError: it is no table.
+    """
+    return _cells(path)[0]
+
+
+def _text(path: Path) -> str:
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):
@@ -97,7 +106,11 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
         raise TaskError(f"{path} is not UTF-8 text (byte {problem.start}): convert it first") from problem
     if "\0" in text:
         raise TaskError(f"{path} is not text: it holds NUL bytes")
-    lines = _lines(path, text)
+    return text
+
+
+def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
+    lines = _lines(path, _text(path))
     header = [name.strip() for name in next(lines, [])]
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated or not all(header):
@@ -106,6 +119,8 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
     if not 2 <= len(header) <= MAX_COLUMNS:
         raise TaskError(f"{path} has {len(header)} columns: 2 to {MAX_COLUMNS} can be used")
     rows = list(lines)
+    if not rows:
+        raise TaskError(f"{path} has no rows below its header")
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
             raise TaskError(f"{path}, row {number}: {len(row)} cells, the header has {len(header)}")
@@ -144,7 +159,7 @@ def _task_type(path: Path, column: str, target: list[str]) -> tuple[TaskType, li
         if len(set(target)) > MOST_CLASSES:
             raise TaskError(
                 f"{path}: column {column!r} holds {len(set(target))} different words, at most {MOST_CLASSES} make "
-                "classes: name another with --target"
+                "classes: name another target"
             )
         return "classification", target
     numbers = [float(value) for value in values if value is not None]
@@ -161,7 +176,7 @@ def _common_classes(
     if rare:
         notes.append(f"{sum(counts[name] for name in rare)} rows of classes with too few: {', '.join(rare[:5])}")
     if len(counts) - len(rare) < 2:
-        raise TaskError(f"{path}: fewer than two classes have {LEAST_ROWS_OF_A_CLASS} rows each: name another --target")
+        raise TaskError(f"{path}: fewer than two classes have {LEAST_ROWS_OF_A_CLASS} rows each: name another target")
     kept = [at for at, name in enumerate(target) if name not in rare]
     return [rows[at] for at in kept], [target[at] for at in kept]
 

@@ -1,6 +1,7 @@
 """`sandmle tasks verify`: a corpus against its manifest, and its tasks made anew."""
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,15 +41,22 @@ def tasks_verify(
     from sandmle.core.engine.interrupts import run_until_interrupted
     from sandmle.core.engine.manifest import verify_corpus
     from sandmle.core.engine.plain import problem_line, problem_row
+    from sandmle.core.errors import UsageError
 
+    toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []))
+    if assignments:
+        # Told of before long work, and where there is none too.
+        _ = toolkit.settings
+    if manifest_sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", manifest_sha256):
+        raise UsageError(f"--manifest-sha256: {manifest_sha256!r} is no hash: 64 hexadecimal digits are expected")
     found = verify_corpus(corpus, manifest_sha256)
     problems = list(found.problems)
     # What is not as it was published is not worth being run.
+    left = anew and bool(problems)
     anew = anew and not problems
     if anew:
         from sandmle.plugins.synthesizer.proof.anew import regenerate_tasks
 
-        toolkit: Toolkit = context.obj.override(parse_assignments(assignments or []))
         folders = [corpus / name for name in found.tasks] if found.sha256 else [corpus]
         problems += run_until_interrupted(lambda drain: regenerate_tasks(toolkit, folders, drain))
     rows = [problem_row(name, one) for name, one in problems]
@@ -62,7 +70,7 @@ def tasks_verify(
         typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         lines = [problem_line(row) for row in rows]
-        done = ", made anew" if anew else ""
+        done = ", made anew" if anew else ", none made anew because of what was found" if left else ""
         lines.append(f"{len(found.tasks)} tasks{done}, {len(rows)} problems; manifest {found.sha256 or '(none)'}")
         typer.echo("\n".join(lines))
     if rows:

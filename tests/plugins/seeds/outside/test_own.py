@@ -1,7 +1,7 @@
 """Seeds of a user's own files: what is measured, and that nothing else is in them."""
 
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -71,7 +71,8 @@ def test_arff_gives_what_csv_gives(tmp_path: Path) -> None:
     write_csv(tmp_path / "a")
     write_arff(tmp_path / "b")
     options = {"target": "verdict", "metric": "accuracy"}
-    assert source(tmp_path / "a", **options).seeds() == source(tmp_path / "b", ".arff", **options).seeds()
+    [one], [other] = source(tmp_path / "a", **options).seeds(), source(tmp_path / "b", ".arff", **options).seeds()
+    assert replace(one, seed_id="own") == replace(other, seed_id="own")
 
 
 def test_what_is_predicted_is_said_by_the_configuration_the_description_or_the_file(tmp_path: Path) -> None:
@@ -105,3 +106,34 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 def test_where_the_files_lie_is_not_part_of_what_a_corpus_is() -> None:
     assert FolderConfig.lasting({"path": "/home/me", "metric": "mae"}) == {"metric": "mae"}
+
+
+def test_a_target_whose_name_holds_a_comma_is_found(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a")
+    path.write_text(path.read_text().replace("wages", '"wages, paid"', 1))
+    path.with_suffix(".md").write_text("Target: wages, paid\n")
+    [seed] = source(tmp_path / "a").seeds()
+    assert seed.task_type == "regression"
+
+
+def test_columns_are_counted_as_they_stand_in_the_file(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a")
+    [seed] = source(tmp_path / "a", target="wages").seeds()
+    counted = {name: seed.dna[name] for name in ("columns", "numeric_columns", "categorical_columns")}
+    assert counted == {"columns": 4, "numeric_columns": 1, "categorical_columns": 3}
+    assert seed.dna["median_cardinality"] == 2
+
+
+def test_a_folder_that_is_called_like_a_file_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a" / "x.csv").mkdir(parents=True)
+    with pytest.raises(PluginError, match=r"holds no \.csv file"):
+        source(tmp_path / "a").seeds()
+    with pytest.raises(PluginError, match="nowhere is no folder and no file"):
+        source(tmp_path / "nowhere").seeds()
+
+
+def test_a_table_in_two_forms_is_two_seeds(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a")
+    write_arff(tmp_path / "a")
+    both = [*source(tmp_path / "a").seeds(), *source(tmp_path / "a", ".arff").seeds()]
+    assert len({seed.seed_id for seed in both}) == 2

@@ -56,6 +56,9 @@ def tasks_stats(
     if mix not in MIXES:
         raise UsageError(f"--mix: no mix is called {mix!r}; {nearest(mix, list(MIXES))}")
     tasks = list_tasks(folder)
+    if train is not None:
+        # Before anything takes long.
+        list_tasks(train)
     specs = [task.spec for task in tasks]
     makeup, alike = makeup_of(specs), alike_tasks(tasks)
     if plots is not None:
