@@ -144,4 +144,7 @@ def _arff_table(path: Path, wish: Wish) -> Table:
         copy = Path(folder) / f"{path.stem}.csv"
         with copy.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([names, *arff.rows])
-        return read_table(copy, Wish(target=target, metric=wish.metric))
+        try:
+            return read_table(copy, Wish(target=target, metric=wish.metric))
+        except TaskError as problem:
+            raise TaskError(str(problem).replace(str(copy), str(path))) from problem

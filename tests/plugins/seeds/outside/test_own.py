@@ -1,6 +1,7 @@
 """Seeds of a user's own files: what is measured, and that nothing else is in them."""
 
 import random
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -137,3 +138,10 @@ def test_a_table_in_two_forms_is_two_seeds(tmp_path: Path) -> None:
     write_arff(tmp_path / "a")
     both = [*source(tmp_path / "a").seeds(), *source(tmp_path / "a", ".arff").seeds()]
     assert len({seed.seed_id for seed in both}) == 2
+
+
+def test_what_is_wrong_with_an_arff_file_is_said_of_that_file(tmp_path: Path) -> None:
+    path = tmp_path / "few.arff"
+    path.write_text("@relation few\n@attribute a numeric\n@attribute class {x,y}\n@data\n1,x\n2,y\n")
+    with pytest.raises(PluginError, match=f"^{re.escape(str(path))}: fewer than two classes"):
+        source(path, ".arff").seeds()
