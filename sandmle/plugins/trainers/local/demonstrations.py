@@ -29,7 +29,7 @@ class Demonstrations:
 
 
 def read_demonstrations(runs: Sequence[Path], task_ids: Iterable[str], keep: str) -> Demonstrations:
-    """Read run directories, one after another.
+    """Read run directories, one after another; the order in which their episodes ended makes no difference.
 
     Args:
         runs: run directories.
@@ -43,7 +43,8 @@ def read_demonstrations(runs: Sequence[Path], task_ids: Iterable[str], keep: str
     found: list[Episode] = []
     other_tasks = not_kept = 0
     for run in runs:
-        for episode in read_episodes(run):
+        # A run keeps episodes as they ended, which hangs on load; what is learned from them must not.
+        for episode in sorted(read_episodes(run), key=lambda one: (one.task_id, one.slot)):
             if episode.task_id not in known:
                 other_tasks += 1
             elif episode.outcome is Outcome.INFRASTRUCTURE or not _is_kept(episode, keep):

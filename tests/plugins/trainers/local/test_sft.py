@@ -72,6 +72,16 @@ def test_episodes_of_other_tasks_are_never_learned_from(demos):
     assert found.other_tasks == 96
 
 
+def test_the_order_in_which_episodes_ended_makes_no_difference(demos, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(demos, other)
+    lines = (demos / "episodes.jsonl").read_bytes().splitlines(keepends=True)
+    (other / "episodes.jsonl").write_bytes(b"".join(reversed(lines)))
+    tasks = {episode.task_id for episode in read_episodes(demos)}
+    found, reversed_ = (read_demonstrations([run], tasks, "all").episodes for run in (demos, other))
+    assert [one.episode_id for one in found] == [one.episode_id for one in reversed_]
+
+
 def test_what_the_infrastructure_failed_is_no_demonstration(demos, tmp_path):
     episode = next(iter(read_episodes(demos)))
     with open_store(tmp_path / "run", {}) as store:
